@@ -1,0 +1,113 @@
+"""Errors for wrong shapes and dtypes, raised while tracing, so that they cost nothing under jit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Space = Any
+"""A `jax.ShapeDtypeStruct`, or a pytree (tuples, for hashability) of them."""
+
+
+def struct(shape: int | tuple[int, ...], dtype: Any = None) -> jax.ShapeDtypeStruct:
+    """The space of arrays of one shape and dtype (float32 when no dtype is given)."""
+    shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    dtype = jnp.float32 if dtype is None else dtype
+    return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
+
+
+def struct_of(x: Any) -> Space:
+    """The space that the array, or pytree of arrays, `x` lives in."""
+    return jax.tree.map(lambda a: struct(np.shape(a), _dtype(a)), x)
+
+
+def _dtype(a: Any) -> Any:
+    return jax.dtypes.canonicalize_dtype(getattr(a, "dtype", np.asarray(a).dtype))
+
+
+def describe(space: Space) -> str:
+    """A space as text: ``float32[64,64]``, or a tuple of such."""
+    if hasattr(space, "shape") and hasattr(space, "dtype"):
+        return f"{space.dtype}[{','.join(map(str, space.shape))}]"
+    if isinstance(space, tuple | list):
+        return "(" + ", ".join(describe(s) for s in space) + ")"
+    return str(space)
+
+
+def is_complex(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.complexfloating)
+
+
+def real_dtype(dtype: Any) -> Any:
+    """float32 for complex64 and float32, float64 for complex128 and float64."""
+    return jnp.finfo(dtype).dtype
+
+
+def complex_dtype(dtype: Any) -> Any:
+    """complex64 for float32 and complex64, complex128 for float64 and complex128."""
+    return jnp.result_type(dtype, jnp.complex64)
+
+
+def check_space(x: Any, space: Space, *, what: str, argument: str = "x") -> None:
+    """Raise unless `x` is exactly one element of `space`.
+
+    Raises:
+        ValueError: wrong tree structure or shape.
+        TypeError: wrong dtype. Precision is not converted silently either.
+    """
+    got = struct_of(x)
+    if jax.tree.structure(got) != jax.tree.structure(space):
+        raise ValueError(
+            f"{what} expected {argument} with the structure {describe(space)}, got {describe(got)}."
+        )
+    for leaf, expected in zip(jax.tree.leaves(got), jax.tree.leaves(space), strict=True):
+        _check_leaf(leaf, expected, what, argument)
+
+
+def _check_leaf(got: Any, expected: Any, what: str, argument: str) -> None:
+    message = f"{what} expected {argument} of {describe(expected)}, got {describe(got)}"
+    if got.shape != expected.shape:
+        if got.shape[1:] == expected.shape:
+            cause = "It looks like a batch: use jax.vmap over the leading axis."
+        elif got.shape[::-1] == expected.shape:
+            cause = "The axes look reversed."
+        elif np.prod(got.shape) == np.prod(expected.shape):
+            cause = "The sizes agree: reshape it first."
+        else:
+            cause = "Was the operator made for another size?"
+        raise ValueError(f"{message}. {cause}")
+    if got.dtype != expected.dtype:
+        if is_complex(got.dtype) and not is_complex(expected.dtype):
+            cause = "It is real-valued: pass x.real, or build it with a complex dtype."
+        elif is_complex(expected.dtype) and not is_complex(got.dtype):
+            cause = f"Convert with x.astype({expected.dtype})."
+        elif not jnp.issubdtype(got.dtype, jnp.inexact):
+            cause = f"Convert with x.astype({expected.dtype})."
+        else:
+            cause = "Build it with that dtype, or convert x; precision is never changed silently."
+        raise TypeError(f"{message}. {cause}")
+
+
+def check_real(x: Any, *, what: str, argument: str) -> None:
+    """Raise TypeError when `x` is complex where only real values make sense."""
+    if is_complex(_dtype(x)):
+        raise TypeError(
+            f"{what} expected a real {argument}, got {describe(struct_of(x))}. "
+            "Pass its real part or its magnitude, whichever you mean."
+        )
+
+
+def check_positive_int(n: Any, *, what: str, argument: str) -> int:
+    """`n` as an int, or ValueError unless it is a whole number of at least 1."""
+    if isinstance(n, bool) or int(n) != n or n < 1:
+        raise ValueError(f"{what} expected a positive whole number for {argument}, got {n!r}.")
+    return int(n)
+
+
+def check_choice(value: Any, choices: tuple, *, what: str, argument: str) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{what} expected {argument} to be one of {choices}, got {value!r}.")

@@ -1,0 +1,216 @@
+"""Functionals: value, gradient and proximal maps of the terms of a cost function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrecon.core.operator import LinearOperator, conj
+from jaxrecon.core.pytree import Pytree
+
+
+def inner_real(x: Any, y: Any) -> jax.Array:
+    """Re <x, y>, summed over the leaves of two pytrees."""
+    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).real, x, y)
+    return sum(jax.tree.leaves(products))  # type: ignore[return-value]
+
+
+class Functional(Pytree):
+    r"""A term f of a cost function: a real-valued function of an image (any array or pytree).
+
+    - ``f(x)``: the value, a real scalar (infinity outside the domain of f).
+    - ``f.grad(x)``: the direction of steepest ascent; for complex x this is the conjugate of
+      what ``jax.grad`` returns, so that ``x - eta * f.grad(x)`` descends.
+    - ``f.prox(v, step)`` = argmin_x  f(x) + ||x - v||^2 / (2 step), step > 0.
+    - ``f.conj_prox(v, step)``: prox of the convex conjugate f*, by Moreau's identity
+      prox_{s f*}(v) = v - s prox_{f/s}(v/s) unless overridden.
+    - ``f.conjugate(y)`` = sup_x Re<x, y> - f(x), where it is known.
+    - ``f.lipschitz()``: Lipschitz constant of the gradient, where f has one.
+
+    Algebra: ``c * f`` (c > 0), ``f.translate(shift)`` is x -> f(x - shift), ``f @ A`` is
+    x -> f(A x), ``f + g``; :func:`separable` acts on tuples.
+
+    Raises:
+        NotImplementedError: a map that this functional does not have, with what to use instead.
+    """
+
+    def __call__(self, x: Any) -> jax.Array:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")
+
+    def grad(self, x: Any) -> Any:
+        return conj(jax.grad(lambda z: self(z))(x))
+
+    def prox(self, v: Any, step: Any) -> Any:
+        raise NotImplementedError(
+            f"{type(self).__name__} has no prox in closed form. Use its gradient if it is smooth; "
+            "if it is f @ A, pass f and A apart to primal_dual_hybrid_gradient or admm."
+        )
+
+    def conj_prox(self, v: Any, step: Any) -> Any:
+        scaled = self.prox(jax.tree.map(lambda a: a / step, v), 1 / step)
+        return jax.tree.map(lambda a, b: a - step * b, v, scaled)
+
+    def conjugate(self, y: Any) -> jax.Array:
+        raise NotImplementedError(f"{type(self).__name__} has no closed form of its conjugate.")
+
+    def lipschitz(self) -> jax.Array:
+        raise NotImplementedError(
+            f"{type(self).__name__} gives no Lipschitz constant of its gradient; pass the step size."
+        )
+
+    def translate(self, shift: Any) -> Functional:
+        """x -> f(x - shift)."""
+        return Translated(self, shift)
+
+    def __mul__(self, scale: Any) -> Functional:
+        if isinstance(scale, Functional) or jnp.ndim(scale) != 0 or jnp.iscomplexobj(scale):
+            raise TypeError("c * f takes a real scalar c > 0.")
+        return Weighted(scale, self)
+
+    __rmul__ = __mul__
+
+    def __matmul__(self, operator: Any) -> Functional:
+        if not isinstance(operator, LinearOperator):
+            raise TypeError("f @ A precomposes with a LinearOperator; for a value write f(x).")
+        return Precomposed(self, operator)
+
+    def __add__(self, other: Any) -> Functional:
+        return Total((self, other)) if isinstance(other, Functional) else NotImplemented
+
+
+class Weighted(Functional):
+    """(c f)(x) = c f(x), c > 0, so that prox_{s (c f)} = prox_{(s c) f}."""
+
+    scale: Any
+    functional: Functional
+
+    def __call__(self, x: Any) -> jax.Array:
+        return self.scale * self.functional(x)
+
+    def grad(self, x: Any) -> Any:
+        return jax.tree.map(lambda g: self.scale * g, self.functional.grad(x))
+
+    def prox(self, v: Any, step: Any) -> Any:
+        return self.functional.prox(v, step * self.scale)
+
+    def conjugate(self, y: Any) -> jax.Array:
+        return self.scale * self.functional.conjugate(jax.tree.map(lambda a: a / self.scale, y))
+
+    def lipschitz(self) -> jax.Array:
+        return self.scale * self.functional.lipschitz()
+
+
+class Translated(Functional):
+    """x -> f(x - shift), with prox(v) = shift + prox_f(v - shift)."""
+
+    functional: Functional
+    shift: Any
+
+    def _move(self, x: Any) -> Any:
+        return jax.tree.map(jnp.subtract, x, self.shift)
+
+    def __call__(self, x: Any) -> jax.Array:
+        return self.functional(self._move(x))
+
+    def grad(self, x: Any) -> Any:
+        return self.functional.grad(self._move(x))
+
+    def prox(self, v: Any, step: Any) -> Any:
+        return jax.tree.map(jnp.add, self.shift, self.functional.prox(self._move(v), step))
+
+    def conjugate(self, y: Any) -> jax.Array:
+        return self.functional.conjugate(y) + inner_real(self.shift, y)
+
+    def lipschitz(self) -> jax.Array:
+        return self.functional.lipschitz()
+
+
+class Precomposed(Functional):
+    r"""x -> f(A x). Its gradient is A^H grad f(A x).
+
+    It has a prox only where A is a tight frame, A A^H = bound I (an orthogonal wavelet, a subset of
+    Fourier or Hadamard rows); say so with ``tight(f, A, bound)``. Otherwise primal-dual methods take f
+    and A apart.
+    """
+
+    functional: Functional
+    operator: LinearOperator
+
+    def __call__(self, x: Any) -> jax.Array:
+        return self.functional(self.operator(x))
+
+    def grad(self, x: Any) -> Any:
+        return self.operator.adjoint(self.functional.grad(self.operator(x)))
+
+
+class TightPrecomposed(Precomposed):
+    r"""f(A x) with A A^H = bound I: prox_{s f(A .)}(v) = v + A^H (prox_{s bound f}(A v) - A v) / bound.
+
+    Source: Combettes and Pesquet, Proximal splitting methods in signal processing, table 10.1(x),
+    doi:10.1007/978-1-4419-9569-8_10. That A A^H = bound I is the caller's promise.
+    """
+
+    bound: Any
+
+    def prox(self, v: Any, step: Any) -> Any:
+        analysis = self.operator(v)
+        moved = self.functional.prox(analysis, step * self.bound)
+        change = self.operator.adjoint(
+            jax.tree.map(lambda a, b: (a - b) / self.bound, moved, analysis)
+        )
+        return jax.tree.map(jnp.add, v, change)
+
+
+def tight(functional: Functional, operator: LinearOperator, bound: Any = 1.0) -> Functional:
+    """x -> f(A x) with a prox, for A A^H = bound * I (the caller's promise), bound > 0."""
+    return TightPrecomposed(functional, operator, bound)
+
+
+class Separable(Functional):
+    """f(x_1, ..., x_n) = sum_i f_i(x_i) on tuples. Made by :func:`separable`."""
+
+    parts: tuple[Functional, ...]
+
+    def __call__(self, x: Any) -> jax.Array:
+        return sum(f(a) for f, a in zip(self.parts, x, strict=True))  # type: ignore[return-value]
+
+    def grad(self, x: Any) -> Any:
+        return tuple(f.grad(a) for f, a in zip(self.parts, x, strict=True))
+
+    def prox(self, v: Any, step: Any) -> Any:
+        return tuple(f.prox(a, step) for f, a in zip(self.parts, v, strict=True))
+
+    def conj_prox(self, v: Any, step: Any) -> Any:
+        return tuple(f.conj_prox(a, step) for f, a in zip(self.parts, v, strict=True))
+
+    def conjugate(self, y: Any) -> jax.Array:
+        return sum(f.conjugate(a) for f, a in zip(self.parts, y, strict=True))  # type: ignore[return-value]
+
+    def lipschitz(self) -> jax.Array:
+        return jnp.max(jnp.stack([f.lipschitz() for f in self.parts]))
+
+
+def separable(*parts: Functional) -> Separable:
+    """f(x_1, ..., x_n) = sum_i f_i(x_i); its proxes act on each block alone."""
+    return Separable(tuple(parts))
+
+
+class Total(Functional):
+    """(f_1 + ... + f_n)(x): a value and a gradient. Splitting methods take the terms apart."""
+
+    terms: tuple[Functional, ...]
+
+    def __call__(self, x: Any) -> jax.Array:
+        return sum(f(x) for f in self.terms)  # type: ignore[return-value]
+
+    def grad(self, x: Any) -> Any:
+        gradients = [f.grad(x) for f in self.terms]
+        return jax.tree.map(lambda *g: sum(g), *gradients)
+
+    def lipschitz(self) -> jax.Array:
+        return sum(f.lipschitz() for f in self.terms)  # type: ignore[return-value]
+
+    def __add__(self, other: Any) -> Functional:
+        return Total((*self.terms, other)) if isinstance(other, Functional) else NotImplemented
