@@ -25,7 +25,8 @@ def struct_of(x: Any) -> Space:
 
 
 def _dtype(a: Any) -> Any:
-    return jax.dtypes.canonicalize_dtype(getattr(a, "dtype", np.asarray(a).dtype))
+    dtype = a.dtype if hasattr(a, "dtype") else np.asarray(a).dtype
+    return jax.dtypes.canonicalize_dtype(dtype)
 
 
 def describe(space: Space) -> str:
