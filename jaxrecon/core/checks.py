@@ -42,6 +42,10 @@ def is_complex(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.complexfloating)
 
 
+def _is_integer(dtype: Any) -> bool:
+    return not jnp.issubdtype(dtype, jnp.inexact)
+
+
 def real_dtype(dtype: Any) -> Any:
     """float32 for complex64 and float32, float64 for complex128 and float64."""
     return jnp.finfo(dtype).dtype
@@ -83,9 +87,7 @@ def _check_leaf(got: Any, expected: Any, what: str, argument: str) -> None:
     if got.dtype != expected.dtype:
         if is_complex(got.dtype) and not is_complex(expected.dtype):
             cause = "It is real-valued: pass x.real, or build it with a complex dtype."
-        elif is_complex(expected.dtype) and not is_complex(got.dtype):
-            cause = f"Convert with x.astype({expected.dtype})."
-        elif not jnp.issubdtype(got.dtype, jnp.inexact):
+        elif is_complex(expected.dtype) != is_complex(got.dtype) or _is_integer(got.dtype):
             cause = f"Convert with x.astype({expected.dtype})."
         else:
             cause = "Build it with that dtype, or convert x; precision is never changed silently."

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -89,7 +90,7 @@ def _avals(leaves: Any) -> tuple:
 
 
 def _abstract(*leaves: Any, n: int, pair: _Pair) -> list:
-    return [jax.core.ShapedArray(a.shape, a.dtype) for a in pair.y_avals]
+    return [ShapedArray(a.shape, a.dtype) for a in pair.y_avals]
 
 
 def _implementation(*leaves: Any, n: int, pair: _Pair) -> list:

@@ -181,8 +181,8 @@ class Composition(LinearOperator):
     def __post_init__(self) -> None:
         if self.outer.domain != self.inner.codomain:
             raise ValueError(
-                f"A @ B needs the codomain of B to be the domain of A, but B = {self.inner!r} gives "
-                f"{describe(self.inner.codomain)} and A = {self.outer!r} takes "
+                f"A @ B needs the codomain of B to be the domain of A, but B = {self.inner!r} "
+                f"gives {describe(self.inner.codomain)} and A = {self.outer!r} takes "
                 f"{describe(self.outer.domain)}."
             )
 
@@ -240,8 +240,8 @@ class Scaled(LinearOperator):
         leaves = (*jax.tree.leaves(self.domain), *jax.tree.leaves(self.codomain))
         if jnp.iscomplexobj(self.scalar) and not all(jnp.iscomplexobj(s) for s in leaves):
             raise TypeError(
-                f"a complex scalar times the operator {self.operator!r} would leave its real space; "
-                "build the operator with a complex dtype."
+                f"a complex scalar times the operator {self.operator!r} would leave its real "
+                "space; build the operator with a complex dtype."
             )
 
     @property

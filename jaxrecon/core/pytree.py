@@ -35,7 +35,7 @@ class Pytree:
         super().__init_subclass__(**kwargs)
         # the dataclass decorator would replace a __repr__ that the subclass or its bases define
         dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-        fields = dataclasses.fields(cls)
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
         leaves = tuple(f.name for f in fields if not f.metadata.get("static"))
         statics = tuple(f.name for f in fields if f.metadata.get("static"))
 

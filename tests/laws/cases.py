@@ -30,7 +30,7 @@ class FunctionalCase(NamedTuple):
 
     name: str
     make: Callable[[Any], tuple[Functional, Any]]
-    """float32 or float64 -> (functional, an x where it is finite and, if smooth, differentiable)."""
+    """float32 or float64 -> (functional, an x where it is finite and, if f is smooth, smooth)."""
     has_prox: bool = True
     has_grad: bool = False
     has_conjugate: bool = False
