@@ -7,14 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator, conj
 from jaxrecon.core.pytree import Pytree
-
-
-def inner_real(x: Any, y: Any) -> jax.Array:
-    """Re <x, y>, summed over the leaves of two pytrees."""
-    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).real, x, y)
-    return sum(jax.tree.leaves(products))  # type: ignore[return-value]
+from jaxrecon.core.vectors import add, add_scaled, inner, scaled, subtract
 
 
 class Functional(Pytree):
@@ -28,6 +24,7 @@ class Functional(Pytree):
       prox_{s f*}(v) = v - s prox_{f/s}(v/s) unless overridden.
     - ``f.conjugate(y)`` = sup_x Re<x, y> - f(x), where it is known.
     - ``f.lipschitz()``: Lipschitz constant of the gradient, where f has one.
+    - ``f.hessian(x)``: where f is quadratic, its Hessian applied to x: f.grad(x) - f.grad(0).
 
     Algebra: ``c * f`` (c > 0), ``f.translate(shift)`` is x -> f(x - shift), ``f @ A`` is
     x -> f(A x), ``f + g``; :func:`separable` acts on tuples.
@@ -49,16 +46,19 @@ class Functional(Pytree):
         )
 
     def conj_prox(self, v: Any, step: Any) -> Any:
-        scaled = self.prox(jax.tree.map(lambda a: a / step, v), 1 / step)
-        return jax.tree.map(lambda a, b: a - step * b, v, scaled)
+        return add_scaled(v, -step, self.prox(scaled(1 / step, v), 1 / step))
 
     def conjugate(self, y: Any) -> jax.Array:
         raise NotImplementedError(f"{type(self).__name__} has no closed form of its conjugate.")
 
     def lipschitz(self) -> jax.Array:
         raise NotImplementedError(
-            f"{type(self).__name__} gives no Lipschitz constant of its gradient; pass the step size."
+            f"{type(self).__name__} gives no Lipschitz constant of its gradient; "
+            "pass the step size."
         )
+
+    def hessian(self, x: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} is not a quadratic functional.")
 
     def translate(self, shift: Any) -> Functional:
         """x -> f(x - shift)."""
@@ -90,16 +90,19 @@ class Weighted(Functional):
         return self.scale * self.functional(x)
 
     def grad(self, x: Any) -> Any:
-        return jax.tree.map(lambda g: self.scale * g, self.functional.grad(x))
+        return scaled(self.scale, self.functional.grad(x))
 
     def prox(self, v: Any, step: Any) -> Any:
         return self.functional.prox(v, step * self.scale)
 
     def conjugate(self, y: Any) -> jax.Array:
-        return self.scale * self.functional.conjugate(jax.tree.map(lambda a: a / self.scale, y))
+        return self.scale * self.functional.conjugate(scaled(1 / self.scale, y))
 
     def lipschitz(self) -> jax.Array:
         return self.scale * self.functional.lipschitz()
+
+    def hessian(self, x: Any) -> Any:
+        return scaled(self.scale, self.functional.hessian(x))
 
 
 class Translated(Functional):
@@ -109,7 +112,7 @@ class Translated(Functional):
     shift: Any
 
     def _move(self, x: Any) -> Any:
-        return jax.tree.map(jnp.subtract, x, self.shift)
+        return subtract(x, self.shift)
 
     def __call__(self, x: Any) -> jax.Array:
         return self.functional(self._move(x))
@@ -118,21 +121,24 @@ class Translated(Functional):
         return self.functional.grad(self._move(x))
 
     def prox(self, v: Any, step: Any) -> Any:
-        return jax.tree.map(jnp.add, self.shift, self.functional.prox(self._move(v), step))
+        return add(self.shift, self.functional.prox(self._move(v), step))
 
     def conjugate(self, y: Any) -> jax.Array:
-        return self.functional.conjugate(y) + inner_real(self.shift, y)
+        return self.functional.conjugate(y) + inner(self.shift, y)
 
     def lipschitz(self) -> jax.Array:
         return self.functional.lipschitz()
+
+    def hessian(self, x: Any) -> Any:
+        return self.functional.hessian(x)
 
 
 class Precomposed(Functional):
     r"""x -> f(A x). Its gradient is A^H grad f(A x).
 
-    It has a prox only where A is a tight frame, A A^H = bound I (an orthogonal wavelet, a subset of
-    Fourier or Hadamard rows); say so with ``tight(f, A, bound)``. Otherwise primal-dual methods take f
-    and A apart.
+    It has a prox only where A is a tight frame, A A^H = bound I (an orthogonal wavelet, a subset
+    of Fourier or Hadamard rows); say so with ``tight(f, A, bound)``. Otherwise primal-dual methods
+    take f and A apart.
     """
 
     functional: Functional
@@ -144,10 +150,17 @@ class Precomposed(Functional):
     def grad(self, x: Any) -> Any:
         return self.operator.adjoint(self.functional.grad(self.operator(x)))
 
+    def hessian(self, x: Any) -> Any:
+        return self.operator.adjoint(self.functional.hessian(self.operator(x)))
+
+    def lipschitz(self) -> jax.Array:
+        return self.functional.lipschitz() * operator_norm(self.operator) ** 2
+
 
 class TightPrecomposed(Precomposed):
-    r"""f(A x) with A A^H = bound I: prox_{s f(A .)}(v) = v + A^H (prox_{s bound f}(A v) - A v) / bound.
+    r"""f(A x) with A A^H = bound I.
 
+    prox_{s f(A .)}(v) = v + A^H (prox_{s bound f}(A v) - A v) / bound.
     Source: Combettes and Pesquet, Proximal splitting methods in signal processing, table 10.1(x),
     doi:10.1007/978-1-4419-9569-8_10. That A A^H = bound I is the caller's promise.
     """
@@ -160,7 +173,7 @@ class TightPrecomposed(Precomposed):
         change = self.operator.adjoint(
             jax.tree.map(lambda a, b: (a - b) / self.bound, moved, analysis)
         )
-        return jax.tree.map(jnp.add, v, change)
+        return add(v, change)
 
 
 def tight(functional: Functional, operator: LinearOperator, bound: Any = 1.0) -> Functional:
@@ -191,6 +204,9 @@ class Separable(Functional):
     def lipschitz(self) -> jax.Array:
         return jnp.max(jnp.stack([f.lipschitz() for f in self.parts]))
 
+    def hessian(self, x: Any) -> Any:
+        return tuple(f.hessian(a) for f, a in zip(self.parts, x, strict=True))
+
 
 def separable(*parts: Functional) -> Separable:
     """f(x_1, ..., x_n) = sum_i f_i(x_i); its proxes act on each block alone."""
@@ -211,6 +227,10 @@ class Total(Functional):
 
     def lipschitz(self) -> jax.Array:
         return sum(f.lipschitz() for f in self.terms)  # type: ignore[return-value]
+
+    def hessian(self, x: Any) -> Any:
+        products = [f.hessian(x) for f in self.terms]
+        return jax.tree.map(lambda *h: sum(h), *products)
 
     def __add__(self, other: Any) -> Functional:
         return Total((*self.terms, other)) if isinstance(other, Functional) else NotImplemented

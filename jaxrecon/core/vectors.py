@@ -1,4 +1,4 @@
-"""Vector arithmetic on images that are arrays or pytrees of arrays. Every result keeps its dtype."""
+"""Vector arithmetic on arrays and pytrees of arrays. Every result keeps the dtype of the vector."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def add_scaled(x: Any, scalar: Any, y: Any) -> Any:
 def inner(x: Any, y: Any) -> jax.Array:
     """Re <x, y>, summed over the leaves."""
     parts = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.vdot(a, b).real, x, y))
-    return sum(parts[1:], start=parts[0])
+    return sum(parts[1:], start=jnp.asarray(parts[0]))
 
 
 def norm(x: Any) -> jax.Array:
