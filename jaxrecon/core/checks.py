@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Space = Any
 """A `jax.ShapeDtypeStruct`, or a pytree (tuples, for hashability) of them."""
@@ -100,6 +101,17 @@ def check_real(x: Any, *, what: str, argument: str) -> None:
         raise TypeError(
             f"{what} expected a real {argument}, got {describe(struct_of(x))}. "
             "Pass its real part or its magnitude, whichever you mean."
+        )
+
+
+def check_nonnegative(x: Any, *, what: str, argument: str, cause: str = "") -> None:
+    """Raise ValueError when a concrete `x` has a negative value; a traced one is not looked at."""
+    if isinstance(x, Tracer):
+        return
+    least = np.min(np.asarray(x), initial=0)
+    if least < 0:
+        raise ValueError(
+            f"{what} expected {argument} >= 0, got a minimum of {least}. {cause}".strip()
         )
 
 

@@ -30,6 +30,8 @@ def proximal_gradient_step(x: Any, gradient: Callable, prox: Callable, step_size
 
 
 class ISTAState(NamedTuple):
+    """The iterate."""
+
     x: Any
 
 
@@ -69,6 +71,8 @@ def ista(f: Functional, g: Functional, step_size: Any = None) -> ISTA:
 
 
 class FISTAState(NamedTuple):
+    """The iterate, the point extrapolated from it, and Nesterov's t."""
+
     x: Any
     extrapolated: Any
     momentum: jax.Array

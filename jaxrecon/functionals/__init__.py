@@ -1,0 +1,23 @@
+"""Terms of cost functions: data fidelities, norms, total variation, and constraints."""
+
+from jaxrecon.functionals.group_l21 import GroupL21
+from jaxrecon.functionals.indicators import Affine, Box, NonNegative, Simplex
+from jaxrecon.functionals.kullback_leibler import KullbackLeibler
+from jaxrecon.functionals.l1 import L1, soft_threshold
+from jaxrecon.functionals.least_squares import LeastSquares
+from jaxrecon.functionals.squared_l2 import SquaredL2
+from jaxrecon.functionals.zero import Zero
+
+__all__ = [
+    "L1",
+    "Affine",
+    "Box",
+    "GroupL21",
+    "KullbackLeibler",
+    "LeastSquares",
+    "NonNegative",
+    "Simplex",
+    "SquaredL2",
+    "Zero",
+    "soft_threshold",
+]
