@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrecon.data.images import to_grey
-
 SIDE = 96
+_LUMA = (0.299 / 255, 0.587 / 255, 0.114 / 255)  # ITU-R BT.601, from 0 ... 255 to 0 ... 1
 _BYTES = 3 * SIDE * SIDE
 _SPLITS = {
     "train": ("train",),
@@ -124,19 +123,19 @@ def _stream(
     low, high = value_range
     for start in range(0, count, batch_size):
         stop = min(start + batch_size, count)
-        colour, first = [], 0
+        grey, first = [], 0
         for file in files:
-            colour.append(file[max(start - first, 0) : max(stop - first, 0)])
+            grey.append(resize_grey(file[max(start - first, 0) : max(stop - first, 0)], size))
             first += len(file)
-        grey = resize_grey(np.concatenate(colour), size)
-        yield (low + (high - low) * grey).astype(np.float32)
+        yield (low + (high - low) * np.concatenate(grey)).astype(np.float32)
 
 
 def resize_grey(colour: np.ndarray, size: int) -> np.ndarray:
     """uint8 (image, y, x, 3) with sides of 96 to grey float32 (image, size, size) in [0, 1]."""
-    grey = to_grey(colour.reshape(-1, SIDE, 3)).reshape(-1, SIDE, SIDE)
+    grey = sum(c * colour[..., i].astype(np.float32) for i, c in enumerate(_LUMA))
     weights = _triangle_weights(size)
-    return weights @ grey @ weights.T
+    rows = np.tensordot(grey, weights, axes=(1, 1))  # (image, x, new y)
+    return np.tensordot(rows, weights, axes=(1, 1))
 
 
 @lru_cache
