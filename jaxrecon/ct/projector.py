@@ -1,0 +1,218 @@
+r"""Parallel-beam line integrals by shearing the image, and the exact adjoint.
+
+For a view with |sin theta| dy <= |cos theta| dx the ray at s meets row y at x = X - y tan(theta)
+with X = s / cos(theta), so its integral is
+
+    p(s) = dy / |cos theta| q(X),    q(X) = sum over rows y of f_y(X - y tan theta).
+
+The other views do the same with the transposed image. f_y is interpolated linearly between pixels.
+For one row and view all samples of q share one shift: two weights, and contiguous memory. q is
+tabulated at every half pixel and interpolated linearly at the X of the bins; pitch, offset and
+angles are arbitrary there. All weights are non-negative.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrecon.core.checks import check_space, complex_dtype, struct
+from jaxrecon.core.matched import matched
+from jaxrecon.ct.geometry import ParallelGeometry
+
+_PHASES = 2  # samples of the sheared sum q per pixel
+
+
+def project(image: Any, geometry: ParallelGeometry) -> jax.Array:
+    r"""Line integrals p(theta, s) = integral of f along x cos(theta) + y sin(theta) = s.
+
+    Args:
+        image: (rows, columns), e.g. attenuation in 1/mm; of the dtype of the geometry, or complex.
+        geometry: the rays. Derivatives in its angles and lengths are those of this model, exact
+            between the kinks of linear interpolation.
+
+    Returns:
+        (views, bins), the unit of the image times mm.
+
+    Raises:
+        ValueError, TypeError: the image is not of geometry.image_space.
+    """
+    image = jnp.asarray(image)
+    check_space(
+        image, _like(geometry.image_space, image), what="ct.project(image)", argument="image"
+    )
+    return _matched_project(geometry, image)
+
+
+def backproject(sinogram: Any, geometry: ParallelGeometry) -> jax.Array:
+    """The adjoint of :func:`project` in the plain inner product: <A f, p> = <f, A^H p>.
+
+    It smears each value along its ray with the weights of the forward model. It is no inverse; see
+    :func:`jaxrecon.ct.filtered_backprojection`.
+
+    Args:
+        sinogram: (views, bins) of the dtype of the geometry, or complex.
+        geometry: the rays.
+
+    Returns:
+        (rows, columns).
+
+    Raises:
+        ValueError, TypeError: the sinogram is not of geometry.sinogram_space.
+    """
+    sinogram = jnp.asarray(sinogram)
+    space = _like(geometry.sinogram_space, sinogram)
+    check_space(sinogram, space, what="ct.backproject(sinogram)", argument="sinogram")
+    return _matched_backproject(geometry, sinogram, _like(geometry.image_space, sinogram))
+
+
+def _like(space: jax.ShapeDtypeStruct, x: jax.Array) -> jax.ShapeDtypeStruct:
+    return struct(space.shape, complex_dtype(space.dtype)) if jnp.iscomplexobj(x) else space
+
+
+class _Shear(NamedTuple):
+    """One view (or all, stacked): what both directions compute their weights from."""
+
+    steep: Any
+    """1 where the transposed image is sheared, else 0."""
+    slope: Any
+    """pixels of shift per row, |slope| <= 1."""
+    row_centre: Any
+    column_centre: Any
+    samples: Any
+    """(bins,) positions of the bins on the grid of q, in samples of it."""
+    length: Any
+    """mm of a ray per row."""
+
+
+def _shears(geometry: ParallelGeometry) -> _Shear:
+    dy, dx = geometry.pixel_size
+    cos, sin = jnp.cos(geometry.angles), jnp.sin(geometry.angles)
+    steep = jnp.abs(sin) * dy > jnp.abs(cos) * dx
+    across, along = jnp.where(steep, dx, dy), jnp.where(steep, dy, dx)
+    major, minor = jnp.where(steep, sin, cos), jnp.where(steep, cos, sin)
+    centre_y, centre_x = (_centre(n, geometry) for n in geometry.image_shape)
+    half, _ = _grid(geometry)
+    pixels = geometry.positions / (major * along)[:, None]
+    return _Shear(
+        steep=steep.astype(jnp.int32),
+        slope=minor * across / (major * along),
+        row_centre=jnp.where(steep, centre_x, centre_y).astype(geometry.dtype),
+        column_centre=jnp.where(steep, centre_y, centre_x).astype(geometry.dtype),
+        samples=(pixels + half) * _PHASES,
+        length=across / jnp.abs(major),
+    )
+
+
+def _side(geometry: ParallelGeometry) -> int:
+    """The image and its transpose are embedded into squares of this side."""
+    return max(geometry.image_shape)
+
+
+def _centre(n: int, geometry: ParallelGeometry) -> float:
+    """Where the middle of n pixels lies in the square."""
+    return (_side(geometry) - n) // 2 + (n - 1) / 2
+
+
+def _grid(geometry: ParallelGeometry) -> tuple[int, int]:
+    """q is tabulated for X = -half, ..., length - 1 - half pixels: all that a ray can meet."""
+    half = _side(geometry) + 2
+    return half, 2 * half + 1
+
+
+def _row_shifts(
+    shear: _Shear, phase: int, geometry: ParallelGeometry
+) -> tuple[jax.Array, jax.Array]:
+    """Of each row: sample k of q lies a fraction a beyond pixel k + n."""
+    half, _ = _grid(geometry)
+    row = jnp.arange(_side(geometry), dtype=geometry.dtype) - shear.row_centre
+    shift = shear.column_centre - half + phase / _PHASES - row * shear.slope
+    whole = jnp.floor(shift)
+    return whole.astype(jnp.int32), (shift - whole)[:, None]
+
+
+def _bin_weights(
+    shear: _Shear, geometry: ParallelGeometry
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Of each bin: its two samples of q, flattened as (phase, pixel), and their weights."""
+    _, length = _grid(geometry)
+    last = _PHASES * length - 2
+    first = jnp.clip(jnp.floor(shear.samples), 0, last)
+    fraction = shear.samples - first
+    inside = (fraction >= 0) & (fraction <= 1)
+    k = first.astype(jnp.int32)
+
+    def flat(index: jax.Array) -> jax.Array:
+        return (index % _PHASES) * length + index // _PHASES
+
+    weight = shear.length
+    lower = jnp.where(inside, (1 - fraction) * weight, 0)
+    upper = jnp.where(inside, fraction * weight, 0)
+    return flat(k), flat(k + 1), lower, upper
+
+
+def _slices(rows: jax.Array, starts: jax.Array, size: int) -> jax.Array:
+    """rows[r, starts[r] : starts[r] + size] for every r; or the same of one row for all starts."""
+    axes = (0 if rows.ndim == 2 else None, 0)
+    return jax.vmap(lambda row, n: jax.lax.dynamic_slice(row, (n,), (size,)), axes)(rows, starts)
+
+
+def _embed(image: jax.Array, geometry: ParallelGeometry) -> jax.Array:
+    """The image and its transpose as squares: (2, side, side)."""
+    side = _side(geometry)
+    rows, columns = geometry.image_shape
+    top, left = (side - rows) // 2, (side - columns) // 2
+    image = jnp.pad(image, ((top, side - rows - top), (left, side - columns - left)))
+    return jnp.stack([image, image.T])
+
+
+def _project(geometry: ParallelGeometry, image: jax.Array) -> jax.Array:
+    side = _side(geometry)
+    _, length = _grid(geometry)
+    margin = side + 4  # at least the largest shift to the left
+    images = jnp.pad(_embed(image, geometry), ((0, 0), (0, 0), (margin, length + 1 - side)))
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def view(shear: _Shear) -> jax.Array:
+        rows = images[shear.steep]
+
+        def sheared_sum(phase: int) -> jax.Array:
+            n, a = _row_shifts(shear, phase, geometry)
+            pixels = _slices(rows, n + margin, length + 1)
+            return jnp.sum((1 - a) * pixels[:, :-1] + a * pixels[:, 1:], axis=0)
+
+        q = jnp.concatenate([sheared_sum(phase) for phase in range(_PHASES)])
+        lower, upper, lower_weight, upper_weight = _bin_weights(shear, geometry)
+        return lower_weight * q[lower] + upper_weight * q[upper]
+
+    return jax.lax.map(view, _shears(geometry))
+
+
+def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
+    side = _side(geometry)
+    _, length = _grid(geometry)
+
+    @partial(jax.checkpoint, prevent_cse=False)
+    def view(images: jax.Array, item: tuple[_Shear, jax.Array]) -> tuple[jax.Array, None]:
+        shear, values = item
+        lower, upper, lower_weight, upper_weight = _bin_weights(shear, geometry)
+        q = jnp.zeros(_PHASES * length, values.dtype)
+        q = q.at[lower].add(lower_weight * values).at[upper].add(upper_weight * values)
+        image = 0
+        for phase in range(_PHASES):
+            n, a = _row_shifts(shear, phase, geometry)
+            samples = _slices(q[phase * length : (phase + 1) * length], -n - 1, side + 1)
+            image += (1 - a) * samples[:, 1:] + a * samples[:, :-1]
+        return images.at[shear.steep].add(image), None
+
+    images = jnp.zeros((2, side, side), sinogram.dtype)
+    images, _ = jax.lax.scan(view, images, (_shears(geometry), sinogram))
+    rows, columns = geometry.image_shape
+    top, left = (side - rows) // 2, (side - columns) // 2
+    return (images[0] + images[1].T)[top : top + rows, left : left + columns]
+
+
+_matched_project, _matched_backproject = matched(_project, _backproject)
