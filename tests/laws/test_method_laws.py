@@ -1,0 +1,124 @@
+"""What holds for every iterative method of the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrecon import solve
+from jaxrecon.core.checks import struct_of
+from jaxrecon.core.vectors import inner, norm, subtract
+from tests.laws.cases import MethodCase, collect
+
+each = pytest.mark.parametrize("case", collect("METHODS"), ids=lambda case: case.name)
+FEW = 6
+"""steps where not convergence but agreement is tested"""
+
+
+def _run(method: Any, x0: Any) -> Any:
+    return solve(method, x0, FEW)[0]
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+
+
+def _assert_close(got: Any, expected: Any, tolerance: float = 1e-11) -> None:
+    assert struct_of(got) == struct_of(expected)
+    size = norm(expected)
+    assert norm(subtract(got, expected)) <= tolerance * size
+
+
+@each
+def test_converges_to_the_minimiser(case: MethodCase) -> None:
+    with jax.enable_x64(True):
+        method, x0, minimiser = case.make(jnp.float64)
+        got = jax.jit(lambda m, x: solve(m, x, case.iterations)[0])(method, x0)
+        error = float(norm(subtract(got, minimiser)) / norm(minimiser))
+        assert error <= case.tolerance, f"relative error {error:.1e}"
+
+
+@each
+def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: MethodCase) -> None:
+    """vmap over everything: operators, data, step sizes and starts of two different problems."""
+    with jax.enable_x64(True):
+        traces = []
+
+        @jax.jit
+        def compiled(method: Any, x0: Any) -> Any:
+            traces.append(1)
+            return _run(method, x0)
+
+        method, x0, _ = case.make(jnp.float64)
+        first = compiled(method, x0)
+        _assert_close(first, _run(method, x0))
+        fresh, _, _ = case.make(jnp.float64)
+        other = jax.tree.map(lambda a: 0.99 * a if _is_inexact(a) else a, fresh)
+        second = compiled(other, 1.1 * x0)
+        assert len(traces) == 1, "a fresh method of the same kind compiled again"
+        assert norm(subtract(first, second)) > 0
+
+        both = jax.tree.map(lambda a, b: jnp.stack([a, b]), (method, x0), (other, 1.1 * x0))
+        batch = jax.jit(jax.vmap(_run))(*both)
+        for i, one in enumerate((first, second)):
+            _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one)
+
+
+@each
+def test_derivatives_of_the_solution_equal_finite_differences(case: MethodCase) -> None:
+    """In operators, data, weights, step sizes and the start at once, forward and reverse."""
+    with jax.enable_x64(True):
+        method, x0, _ = case.make(jnp.float64)
+        leaves, tree = jax.tree.flatten((method, x0))
+        leaves = [jnp.asarray(a) for a in leaves]
+        rng = np.random.default_rng(0)
+        cotangent = _draw(rng, x0)
+        directions = [_draw(rng, a) * jnp.abs(a) for a in leaves]
+
+        def measured(*some: Any) -> Any:
+            method, x0 = jax.tree.unflatten(tree, some)
+            return inner(cotangent, _run(method, x0))
+
+        value_and_slope = jax.jit(lambda a, d: jax.jvp(measured, a, d))
+        _, forward = value_and_slope(tuple(leaves), tuple(directions))
+        gradients = jax.jit(jax.grad(measured, tuple(range(len(leaves)))))(*leaves)
+        reverse = sum(jnp.sum((g * d).real) for g, d in zip(gradients, directions, strict=True))
+        h = 1e-6
+        up, down = (
+            value_and_slope(
+                tuple(a + sign * h * d for a, d in zip(leaves, directions, strict=True)),
+                tuple(directions),
+            )[0]
+            for sign in (1, -1)
+        )
+        np.testing.assert_allclose(reverse, forward, rtol=1e-9)
+        np.testing.assert_allclose(forward, (up - down) / (2 * h), rtol=1e-6)
+
+
+def _draw(rng: Any, like: Any) -> Any:
+    x = rng.standard_normal(like.shape)
+    if jnp.iscomplexobj(like):
+        x = x + 1j * rng.standard_normal(like.shape)
+    return jnp.asarray(x, like.dtype)
+
+
+@each
+def test_precision_of_the_input_is_kept(case: MethodCase) -> None:
+    with jax.enable_x64(True):  # where a stray float64 would show
+        method, x0, _ = case.make(jnp.float32)
+        assert jax.eval_shape(_run, method, x0) == struct_of(x0)
+        floats = [a for a in jax.tree.leaves(method) if hasattr(a, "shape") and jnp.ndim(a) > 0]
+        assert all(jnp.finfo(a.dtype).bits == 32 for a in floats)
+        wide = jax.tree.map(lambda a: jnp.float64(a) if jnp.ndim(a) == 0 else a, method)
+        assert jax.eval_shape(_run, wide, x0) == struct_of(x0)
+
+
+@each
+def test_lowers_for_accelerators(case: MethodCase) -> None:
+    method, x0, _ = case.make(jnp.float32)
+    exported = jax.export.export(jax.jit(_run), platforms=["cuda", "tpu"])
+    assert exported(method, x0).platforms == ("cuda", "tpu")
