@@ -1,0 +1,68 @@
+"""Linear operators that belong to no modality.
+
+- dense and diagonal: Matrix, Diagonal, Identity
+- sampling: Mask (an image with holes), Sample (a list of entries)
+- transforms: Fourier, Wavelet, WalshHadamard (orthonormal)
+- filters: Convolution, FiniteDifference
+- grids: Downsample, Resize, Crop, Pad
+
+The functions that they bundle are public too: fft_centred and ifft_centred, convolve and
+convolve_adjoint, gradient and divergence, wavelet_transform and inverse_wavelet_transform,
+walsh_hadamard.
+"""
+
+from jaxrecon.core import Identity
+from jaxrecon.linops.convolution import (
+    Convolution,
+    convolve,
+    convolve_adjoint,
+    transfer_function,
+)
+from jaxrecon.linops.diagonal import Diagonal
+from jaxrecon.linops.finite_difference import FiniteDifference, divergence, gradient
+from jaxrecon.linops.fourier import Fourier, fft_centred, ifft_centred
+from jaxrecon.linops.hadamard import (
+    WalshHadamard,
+    hadamard_matrix,
+    sequency_order,
+    walsh_hadamard,
+)
+from jaxrecon.linops.mask import Mask, Sample
+from jaxrecon.linops.matrix import Matrix
+from jaxrecon.linops.resample import Crop, Downsample, Pad, Resize
+from jaxrecon.linops.wavelet import (
+    Wavelet,
+    inverse_wavelet_transform,
+    wavelet_filters,
+    wavelet_transform,
+)
+
+__all__ = [
+    "Convolution",
+    "Crop",
+    "Diagonal",
+    "Downsample",
+    "FiniteDifference",
+    "Fourier",
+    "Identity",
+    "Mask",
+    "Matrix",
+    "Pad",
+    "Resize",
+    "Sample",
+    "WalshHadamard",
+    "Wavelet",
+    "convolve",
+    "convolve_adjoint",
+    "divergence",
+    "fft_centred",
+    "gradient",
+    "hadamard_matrix",
+    "ifft_centred",
+    "inverse_wavelet_transform",
+    "sequency_order",
+    "transfer_function",
+    "walsh_hadamard",
+    "wavelet_filters",
+    "wavelet_transform",
+]
