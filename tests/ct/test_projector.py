@@ -1,0 +1,212 @@
+"""The projector against exact integrals, its adjoint, and its derivatives in the geometry."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrecon import ct
+from jaxrecon.data import phantoms
+
+project = jax.jit(ct.project)
+backproject = jax.jit(ct.backproject)
+
+
+def relative(x, y):
+    return float(jnp.linalg.norm(x - y) / jnp.linalg.norm(y))
+
+
+def test_shepp_logan_against_exact_integrals():
+    geometry = ct.equispaced((256, 256), 180)
+    phantom = phantoms.shepp_logan(256.0)
+    image = phantoms.rasterise(phantom, (256, 256), 1.0, 8)
+    exact = phantoms.radon(phantom, geometry.angles, geometry.positions)
+    assert relative(project(image, geometry), exact) < 0.015
+
+
+def test_error_falls_with_resolution():
+    errors = []
+    for n in (24, 48, 96):
+        geometry = ct.equispaced((n, n), 20, pixel_size=1 / n)
+        phantom = phantoms.shepp_logan(1.0)
+        image = phantoms.rasterise(phantom, (n, n), 1 / n, 8)
+        exact = phantoms.radon(phantom, geometry.angles, geometry.positions)
+        errors.append(relative(project(image, geometry), exact))
+    assert errors[1] < 0.65 * errors[0]
+    assert errors[2] < 0.65 * errors[1]
+
+
+def test_centroid_of_a_disc_is_right_at_every_angle():
+    disc = phantoms.Ellipses(jnp.ones(1), jnp.zeros((1, 2)), jnp.full((1, 2), 20.0), jnp.zeros(1))
+    geometry = ct.equispaced((64, 64), 61, arc=2 * np.pi)
+    sinogram = np.asarray(project(phantoms.rasterise(disc, (64, 64), 1.0, 16), geometry))
+    centroid = sinogram @ np.asarray(geometry.positions) / sinogram.sum(1)
+    assert np.abs(centroid).max() < 0.01
+    np.testing.assert_allclose(sinogram.sum(1), np.pi * 400, rtol=2e-3)
+    chord = project(jnp.ones((64, 64)), geometry.replace(angles=jnp.zeros(1)))
+    np.testing.assert_allclose(chord[0, geometry.bins // 2], 64.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixel_size", "pitch", "offset"),
+    [((64, 64), 1.0, 1.0, 0.0), ((64, 49), (0.8, 1.3), 0.7, 3.1), ((51, 66), 0.9, 1.2, -1.7)],
+)
+def test_mass_and_centroid_of_a_blob_at_every_angle(shape, pixel_size, pitch, offset):
+    """Linear interpolation keeps both, for any pixel size, pitch and offset, to 0.007 bin."""
+    dy, dx = np.broadcast_to(pixel_size, 2)
+    y = dy * (np.arange(shape[0]) - (shape[0] - 1) / 2)[:, None] + 1.7
+    x = dx * (np.arange(shape[1]) - (shape[1] - 1) / 2) - 2.3
+    blob = jnp.asarray(np.exp(-(x**2 + y**2) / (2 * 3.5**2)), jnp.float32)
+    angles = jnp.linspace(0, 2 * jnp.pi, 61)
+    geometry = ct.ParallelGeometry(angles, shape, 120, pixel_size, pitch, offset)
+    sinogram = np.asarray(project(blob, geometry))
+    centroid = sinogram @ np.asarray(geometry.positions) / sinogram.sum(1)
+    np.testing.assert_allclose(sinogram.sum(1) * pitch, 2 * np.pi * 3.5**2, rtol=2e-3)
+    np.testing.assert_allclose(centroid, 2.3 * np.cos(angles) - 1.7 * np.sin(angles), atol=5e-3)
+
+
+def test_uniform_square_does_not_ripple():
+    geometry = ct.ParallelGeometry(jnp.deg2rad(jnp.array([30.0])), (64, 64), 9)
+    inner = project(jnp.ones((64, 64)), geometry)[0]
+    np.testing.assert_allclose(inner, 64 / np.cos(np.pi / 6), rtol=0.01)
+
+
+def test_orientation():
+    """A point on the first row, right of the middle: s = x at theta = 0, s = y at theta = pi/2."""
+    image = jnp.zeros((31, 31)).at[3, 20].set(1.0)
+    geometry = ct.ParallelGeometry(jnp.array([0.0, jnp.pi / 2]), (31, 31), 31)
+    sinogram = project(image, geometry)
+    assert int(sinogram[0].argmax()) == 20
+    assert int(sinogram[1].argmax()) == 3
+    np.testing.assert_allclose(sinogram.sum(1), 1.0, rtol=1e-5)
+
+
+def test_half_turn_mirrors_the_detector():
+    image = jax.random.uniform(jax.random.key(0), (20, 33))
+    angles = jnp.array([0.3, 0.3 + jnp.pi])
+    sinogram = project(image, ct.ParallelGeometry(angles, (20, 33), 41))
+    np.testing.assert_allclose(sinogram[0], sinogram[1, ::-1], atol=2e-4)
+
+
+CASES = {
+    "square": {"image_shape": (24, 24), "bins": 37},
+    "oblong": {"image_shape": (13, 29), "bins": 45, "pixel_size": (1.7, 0.6), "pitch": 0.55},
+    "shifted": {"image_shape": (30, 11), "bins": 20, "offset": 4.3, "pitch": 1.9},
+    "one pixel": {"image_shape": (1, 1), "bins": 5},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_dot_test_in_both_precisions(name):
+    for x64, tolerance in ((False, 1e-6), (True, 1e-14)):
+        with jax.enable_x64(x64):
+            dtype = jnp.float64 if x64 else jnp.float32
+            angles = jnp.linspace(0, 2 * jnp.pi, 17, dtype=dtype)
+            geometry = ct.ParallelGeometry(angles, **CASES[name])
+            keys = jax.random.split(jax.random.key(1))
+            for draw in (jax.random.normal, jax.random.uniform):
+                x = draw(keys[0], geometry.image_shape, dtype)
+                y = draw(keys[1], geometry.sinogram_space.shape, dtype)
+                ax, aty = project(x, geometry), backproject(y, geometry)
+                assert ax.dtype == aty.dtype == dtype
+                gap = abs(float(jnp.vdot(ax, y) - jnp.vdot(x, aty)))
+                assert gap < tolerance * float(jnp.linalg.norm(ax) * jnp.linalg.norm(y))
+
+
+def test_weights_are_non_negative():
+    geometry = ct.equispaced((9, 9), 12)
+    columns = jax.vmap(lambda e: ct.project(e.reshape(9, 9), geometry))(jnp.eye(81))
+    assert float(columns.min()) >= 0
+
+
+def test_complex_images_and_batches():
+    geometry = ct.equispaced((16, 16), 7)
+    parts = jax.random.normal(jax.random.key(0), (2, 16, 16))
+    both = jax.vmap(ct.project, in_axes=(0, None))(parts, geometry)
+    np.testing.assert_allclose(both[1], ct.project(parts[1], geometry), rtol=1e-5, atol=1e-5)
+    got = ct.project(parts[0] + 1j * parts[1], geometry)
+    np.testing.assert_allclose(got, both[0] + 1j * both[1], rtol=1e-5, atol=1e-5)
+    back = ct.backproject(got, geometry)
+    np.testing.assert_allclose(back.imag, ct.backproject(both[1], geometry), rtol=1e-4, atol=1e-4)
+
+
+def test_batches_of_geometries():
+    image = jax.random.uniform(jax.random.key(0), (16, 16))
+    offsets = jnp.array([0.0, 1.5])
+    angles = jnp.linspace(0, 3, 5)
+
+    def of(offset):
+        return ct.project(image, ct.ParallelGeometry(angles, (16, 16), 21, 1.0, 1.0, offset))
+
+    np.testing.assert_allclose(jax.vmap(of)(offsets)[1], of(1.5), rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_in_the_geometry_match_finite_differences():
+    with jax.enable_x64(True):
+        n = 24
+        r2 = (jnp.arange(n)[:, None] - 10.0) ** 2 + (jnp.arange(n) - 13.0) ** 2
+        image = jnp.exp(-r2 / 20)
+        angles = jnp.array([0.11, 0.72, 1.3, 2.9])
+        base = ct.ParallelGeometry(angles, (n, n), 31, (1.1, 0.9), 0.8, 0.37)
+        weights = jax.random.normal(jax.random.key(0), base.sinogram_space.shape, jnp.float64)
+
+        @jax.jit
+        def loss(geometry):
+            return jnp.vdot(weights, ct.project(image, geometry))
+
+        @jax.jit
+        def adjoint_loss(geometry):
+            return jnp.vdot(image, ct.backproject(weights, geometry))
+
+        gradient = jax.jit(jax.grad(loss))(base)
+        other = jax.jit(jax.grad(adjoint_loss))(base)
+        step = 1e-7
+        for name in ("angles", "offset", "pitch", "pixel_size"):
+            value = getattr(base, name)
+            for index in np.ndindex(value.shape):
+                up = base.replace(**{name: value.at[index].add(step)})
+                down = base.replace(**{name: value.at[index].add(-step)})
+                expected = float(loss(up) - loss(down)) / (2 * step)
+                assert float(getattr(gradient, name)[index]) == pytest.approx(expected, rel=1e-5)
+                assert float(getattr(other, name)[index]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_new_angles_do_not_recompile():
+    count = 0
+
+    @jax.jit
+    def traced(image, geometry):
+        nonlocal count
+        count += 1
+        return ct.project(image, geometry)
+
+    for offset in (0.0, 1.0):
+        traced(jnp.ones((8, 8)), ct.equispaced((8, 8), 3, bins=12, offset=offset))
+    assert count == 1
+
+
+def test_lowers_for_accelerators():
+    geometry = ct.equispaced((16, 16), 5)
+    for function, space in (
+        (ct.project, geometry.image_space),
+        (ct.backproject, geometry.sinogram_space),
+        (ct.filtered_backprojection, geometry.sinogram_space),
+    ):
+        exported = jax.export.export(
+            jax.jit(lambda x, f=function: f(x, geometry)), platforms=["cuda", "tpu"]
+        )(space)
+        assert exported.platforms == ("cuda", "tpu")
+
+
+def test_bad_input_is_explained():
+    geometry = ct.equispaced((8, 9), 4)
+    with pytest.raises(ValueError, match=r"float32\[8,9\].*reversed"):
+        ct.project(jnp.ones((9, 8)), geometry)
+    with pytest.raises(ValueError, match=r"vmap"):
+        ct.project(jnp.ones((2, 8, 9)), geometry)
+    with pytest.raises(TypeError, match=r"float32"):
+        ct.project(jnp.ones((8, 9), jnp.int32), geometry)
+    with pytest.raises(ValueError, match="sinogram"):
+        ct.backproject(jnp.ones((4, 4)), geometry)
+    with pytest.raises(TypeError, match="ParallelGeometry"):
+        ct.ParallelBeam(jnp.ones(3))  # type: ignore[arg-type]
