@@ -100,10 +100,10 @@ def patches(images: Sequence[np.ndarray], size: int, stride: int) -> np.ndarray:
 def natural_patches(split: str, size: int = 64, count: int | None = None) -> np.ndarray:
     """Patches of natural images for training or testing, float32 in [0, 1], (patch, y, x).
 
-    The images are reduced by 1, 2 and 4 (block average), as objects come at every distance, and
-    cut on a grid: densely for training, disjoint at each scale for testing. The split is by image:
-    no training patch shares an image or a scene with a test patch. Every training image gives the
-    same number of patches, whatever its size.
+    The images are reduced by 2, 3 and 4 (block average), so that a patch shows about as much of a
+    scene as an STL-10 image does, and cut on a grid: densely for training, every half patch for
+    testing. The split is by image: no training patch shares an image or a scene with a test patch.
+    Every training image gives the same number of patches, whatever its size.
 
     Args:
         split: 'train' (13 images) or 'test' (4 other images).
@@ -120,13 +120,14 @@ def natural_patches(split: str, size: int = 64, count: int | None = None) -> np.
     stacks = []
     for name in names:
         image = packaged_image(name)
-        scales = [reduce(image, factor) for factor in (1, 2, 4)]
-        strides = [size] * 3 if split == "test" else [size // 4, size // 8, size // 16]
-        cut = [
-            patches([scale], size, max(stride, 1))
-            for scale, stride in zip(scales, strides, strict=True)
-            if min(scale.shape) >= size
-        ]
+        cut = []
+        for factor in (2, 3, 4):
+            small = reduce(image, factor)
+            stride = size // 2 if split == "test" else max(size // 5 // factor, 1)
+            if min(small.shape) >= size:
+                cut.append(patches([small], size, stride))
+        if not cut:
+            raise ValueError(f"natural_patches: {name} is too small for patches of {size} pixels.")
         stacks.append(np.concatenate(cut))
     if count is None:
         count = 6400 if split == "train" else sum(map(len, stacks))
@@ -137,7 +138,10 @@ def natural_patches(split: str, size: int = 64, count: int | None = None) -> np.
             raise ValueError(f"natural_patches: count = {count} is more than {too_small} can give.")
         random = np.random.default_rng(0)
         return np.concatenate(
-            [s[np.sort(random.permutation(len(s))[:q])] for s, q in zip(stacks, quotas, strict=True)]
+            [
+                s[np.sort(random.permutation(len(s))[:q])]
+                for s, q in zip(stacks, quotas, strict=True)
+            ]
         )
     everything = np.concatenate(stacks)
     if not 1 <= count <= len(everything):

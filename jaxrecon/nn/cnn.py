@@ -1,0 +1,94 @@
+"""Plain chains of convolutions: the three-layer network of single-pixel imaging, and DnCNN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+from flax import nnx
+
+from jaxrecon.nn.convolution import Convolution
+
+
+class CNN(nnx.Module):
+    """x + C_n relu(... relu(C_1 x)): convolutions of any sizes, with a residual connection.
+
+    The defaults are the network of compNET: 9x9 to 64 channels, 1x1 to 32, 5x5 to one.
+
+    Args:
+        features: channels after each layer but the last.
+        sizes: kernel sizes, one more than `features`.
+        inputs, outputs: channels in and out.
+        residual: add the first `outputs` input channels to the result.
+        rngs: random streams of Flax.
+
+    Raises:
+        ValueError: numbers of layers that disagree.
+
+    Source: Ducros, Lorente Mur and Peyrin, ISBI 2020, doi:10.1109/ISBI45749.2020.9098380; the
+    layers are those of Dong et al., doi:10.1109/TPAMI.2015.2439281.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[int] = (64, 32),
+        sizes: Sequence[int] = (9, 1, 5),
+        *,
+        inputs: int = 1,
+        outputs: int = 1,
+        residual: bool = True,
+        rngs: nnx.Rngs,
+    ):
+        if len(sizes) != len(features) + 1:
+            raise ValueError(
+                f"CNN: sizes must have one entry more than features, got {sizes} and {features}."
+            )
+        channels = (inputs, *features, outputs)
+        self.layers = nnx.List(
+            Convolution(
+                channels[i],
+                channels[i + 1],
+                size=size,
+                scale=0.1 if i == len(features) else 1.0,
+                rngs=rngs,
+            )
+            for i, size in enumerate(sizes)
+        )
+        self.outputs = outputs
+        self.residual = residual
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = self.layers[0](x)
+        for layer in self.layers[1:]:
+            y = layer(jax.nn.relu(y))
+        return x[..., : self.outputs] + y if self.residual else y
+
+
+class DnCNN(CNN):
+    """Residual denoiser: `depth` convolutions of 3x3 with `features` channels between them.
+
+    Without batch normalisation, whose statistics depend on the batch that an image comes in.
+
+    Args:
+        depth: number of convolutions, at least 2.
+        features: channels between them.
+        inputs, outputs: channels in and out.
+        rngs: random streams of Flax.
+
+    Source: Zhang et al., Beyond a Gaussian denoiser, doi:10.1109/TIP.2017.2662206.
+    """
+
+    def __init__(
+        self,
+        depth: int = 17,
+        features: int = 64,
+        *,
+        inputs: int = 1,
+        outputs: int = 1,
+        rngs: nnx.Rngs,
+    ):
+        if depth < 2:
+            raise ValueError(f"DnCNN: depth must be at least 2, got {depth}.")
+        super().__init__(
+            (features,) * (depth - 1), (3,) * depth, inputs=inputs, outputs=outputs, rngs=rngs
+        )

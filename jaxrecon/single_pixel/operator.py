@@ -1,0 +1,154 @@
+"""Single-pixel acquisition: an image seen through a choice of Walsh-Hadamard patterns."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrecon.core import LinearOperator, static, struct
+from jaxrecon.linops.hadamard import walsh_hadamard
+
+
+def hadamard_coefficients(image: Any) -> jax.Array:
+    """Orthonormal 2-D Walsh-Hadamard transform in sequency order, (..., y, x) to the same."""
+    return walsh_hadamard(walsh_hadamard(image, -1), -2)
+
+
+def check_measurements(count: int, pixels: int, what: str) -> None:
+    """Raise ValueError unless 1 <= count <= pixels."""
+    if not 1 <= count <= pixels:
+        raise ValueError(
+            f"{what}: {count} measurements are infeasible for {pixels} pixels; a Hadamard basis "
+            f"has from 1 to {pixels} patterns."
+        )
+
+
+class HadamardSubsampling(LinearOperator):
+    r"""A f = (H f H^T)[indices] / sqrt(N): M of the N Walsh-Hadamard coefficients of an image.
+
+    The rows are orthonormal, A A^T = I, so ||A|| = 1 and the pseudo-inverse is the adjoint. Measured
+    in counts, patterns have entries -1 and +1: multiply by sqrt(N).
+
+    Args:
+        indices: (M,) int, which coefficients, as flat positions (row-major) in the 2-D sequency
+            spectrum: :func:`variance_order` or :func:`sequency_order_2d`, cut to M. Traced, not
+            repeated.
+        shape: (y, x) of the image in pixels, powers of two; static.
+        dtype: of image and measurements, float32 by default; static.
+
+    Raises:
+        ValueError: sides that are no powers of two, or M not in 1 ... N.
+        TypeError: indices that are not whole numbers.
+    """
+
+    indices: Any
+    shape: tuple[int, int] = static()
+    dtype: Any = static(default=jnp.float32)
+
+    def __post_init__(self) -> None:
+        self._set("shape", tuple(int(n) for n in self.shape))
+        self._set("dtype", jnp.dtype(self.dtype))
+        self._set("indices", jnp.asarray(self.indices))
+        if not jnp.issubdtype(self.indices.dtype, jnp.integer) or self.indices.ndim != 1:
+            raise TypeError(
+                "HadamardSubsampling: indices must be whole numbers of shape (M,), got "
+                f"{self.indices.dtype} of shape {self.indices.shape}."
+            )
+        if any(n & (n - 1) or n < 1 for n in self.shape):
+            raise ValueError(
+                f"HadamardSubsampling: image sides must be powers of two, got {self.shape}."
+            )
+        check_measurements(self.indices.size, math.prod(self.shape), "HadamardSubsampling")
+        super().__post_init__()
+
+    @property
+    def domain(self) -> Any:
+        return struct(self.shape, self.dtype)
+
+    @property
+    def codomain(self) -> Any:
+        return struct(self.indices.shape[-1], self.dtype)
+
+    def apply(self, x: Any) -> jax.Array:
+        return hadamard_coefficients(x).reshape(-1)[self.indices]
+
+    def adjoint(self, y: Any) -> jax.Array:
+        spectrum = jnp.zeros(math.prod(self.shape), y.dtype).at[self.indices].add(y)
+        return hadamard_coefficients(spectrum.reshape(self.shape))
+
+
+class SplitHadamard(LinearOperator):
+    r"""The patterns that a micromirror device can show: f -> (P+ f, P- f), P+- = (1 +- sqrt(N) A) / 2.
+
+    Each Hadamard pattern is split into its positive and negative part, with entries 0 and 1, so
+    that P+ f and P- f are light sums: non-negative for non-negative images.
+
+    Args:
+        coefficients: the :class:`HadamardSubsampling` A that is split.
+
+    Source: Lorente Mur et al., Opt. Express 29 (2021), doi:10.1364/OE.424228.
+    """
+
+    coefficients: HadamardSubsampling
+
+    @property
+    def domain(self) -> Any:
+        return self.coefficients.domain
+
+    @property
+    def codomain(self) -> Any:
+        return struct((2, self.coefficients.codomain.shape[0]), self.coefficients.dtype)
+
+    def apply(self, x: Any) -> jax.Array:
+        signed = math.sqrt(math.prod(self.coefficients.shape)) * self.coefficients.apply(x)
+        total = x.sum()
+        return jnp.stack([total + signed, total - signed]) / 2
+
+    def adjoint(self, y: Any) -> jax.Array:
+        scale = math.sqrt(math.prod(self.coefficients.shape))
+        signed = self.coefficients.adjoint(scale * (y[0] - y[1]))
+        return (y.sum() + signed) / 2
+
+
+def variance_order(covariance: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Coefficients by decreasing variance over a class of images: argsort(-diag, stable).
+
+    Args:
+        covariance: (N, N) of the images, flattened; or (N,), the variances of the coefficients.
+        shape: (y, x) of the image.
+
+    Returns:
+        (N,) int32; the first M are the best M coefficients to measure for that class.
+
+    Source: Baldassarre et al., Learning-based compressive subsampling, doi:10.1109/JSTSP.2016.2548442.
+    """
+    covariance = jnp.asarray(covariance)
+    variances = covariance
+    if covariance.ndim == 2:
+        variances = jnp.diag(hadamard_covariance(covariance, shape))
+    if variances.shape != (math.prod(shape),):
+        raise ValueError(
+            f"variance_order: covariance {covariance.shape} does not fit images of {shape}."
+        )
+    return np.argsort(-np.asarray(variances), kind="stable").astype(np.int32)
+
+
+def hadamard_covariance(covariance: Any, shape: tuple[int, int]) -> jax.Array:
+    """H C H^T, the covariance of the Walsh-Hadamard coefficients; C is (N, N), of flat images."""
+    n = math.prod(shape)
+    columns = hadamard_coefficients(jnp.asarray(covariance).reshape(n, *shape)).reshape(n, n)
+    return hadamard_coefficients(columns.T.reshape(n, *shape)).reshape(n, n)
+
+
+def sequency_order_2d(shape: tuple[int, int]) -> np.ndarray:
+    """Coefficients by increasing sequency u^2 + v^2 (u changes of sign along y, v along x).
+
+    Needs no images to learn from; ties keep row-major order. Returns (N,) int32.
+    """
+    u, v = np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), indexing="ij")
+    relative = (u / shape[0]) ** 2 + (v / shape[1]) ** 2
+    return np.argsort(relative.ravel(), kind="stable").astype(np.int32)
