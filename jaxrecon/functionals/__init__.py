@@ -6,6 +6,7 @@ from jaxrecon.functionals.kullback_leibler import KullbackLeibler
 from jaxrecon.functionals.l1 import L1, soft_threshold
 from jaxrecon.functionals.least_squares import LeastSquares
 from jaxrecon.functionals.squared_l2 import SquaredL2
+from jaxrecon.functionals.total_variation import TotalVariation
 from jaxrecon.functionals.zero import Zero
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "NonNegative",
     "Simplex",
     "SquaredL2",
+    "TotalVariation",
     "Zero",
     "soft_threshold",
 ]

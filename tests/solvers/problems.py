@@ -8,28 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
-from jaxrecon import LinearOperator, struct
-
-
-class Matrix(LinearOperator):
-    """x -> entries @ x."""
-
-    entries: Any
-
-    @property
-    def domain(self) -> Any:
-        return struct(self.entries.shape[1], self.entries.dtype)
-
-    @property
-    def codomain(self) -> Any:
-        return struct(self.entries.shape[0], self.entries.dtype)
-
-    def apply(self, x: Any) -> Any:
-        return self.entries @ x
-
-    def adjoint(self, y: Any) -> Any:
-        return self.entries.conj().T @ y
-
 
 def draw(seed: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Standard normal numbers; for a complex dtype both parts are."""

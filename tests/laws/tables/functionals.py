@@ -20,10 +20,12 @@ from jaxrecon.functionals import (
     NonNegative,
     Simplex,
     SquaredL2,
+    TotalVariation,
     Zero,
 )
+from jaxrecon.linops.matrix import Matrix
 from tests.laws.cases import FunctionalCase
-from tests.solvers.problems import Matrix, draw
+from tests.solvers.problems import draw
 
 
 def _of(make: Callable, shape: tuple[int, ...] = (6,), complex_valued: bool = False) -> Callable:
@@ -84,6 +86,10 @@ def _affine(dtype: Any) -> Affine:
 def _affine_orthonormal(dtype: Any) -> Affine:
     rows = np.linalg.qr(draw(8, (6, 3), dtype))[0].conj().T
     return Affine(Matrix(jnp.asarray(rows)), _data(dtype, 3), orthonormal_rows=True)
+
+
+def _total_variation(**options: Any) -> Callable:
+    return lambda dtype: TotalVariation((3, 4), iterations=600, **options)
 
 
 def _separable(dtype: Any) -> tuple:
@@ -154,6 +160,15 @@ FUNCTIONALS = [
     FunctionalCase("group l2,1", _of(lambda d: GroupL21(), (2, 4)), **_CONJUGATE),
     FunctionalCase(
         "group l2,1, complex", _of(lambda d: GroupL21((0, 2)), (2, 2, 3), True), **_CONJUGATE
+    ),
+    FunctionalCase("total variation", _of(_total_variation(), (3, 4))),
+    FunctionalCase(
+        "total variation, anisotropic, zero boundary",
+        _of(_total_variation(isotropic=False, boundary="zero", axes=(1,)), (3, 4)),
+    ),
+    FunctionalCase(
+        "total variation, periodic, complex",
+        _of(_total_variation(boundary="periodic", spacing=(1.0, 0.5)), (3, 4), True),
     ),
     FunctionalCase("separable", _separable, **_CONJUGATE),
     FunctionalCase("box", _box, **_CONJUGATE),

@@ -19,6 +19,8 @@ from jaxrecon.functionals import (
     SquaredL2,
     Zero,
 )
+from jaxrecon.linops.finite_difference import FiniteDifference
+from jaxrecon.linops.matrix import Matrix
 from jaxrecon.solvers import (
     admm,
     conjugate_gradient,
@@ -29,7 +31,6 @@ from jaxrecon.solvers import (
 )
 from tests.laws.cases import MethodCase
 from tests.solvers.problems import (
-    Matrix,
     as_jax,
     counts_problem,
     draw,
@@ -95,17 +96,13 @@ def _poisson(dtype: Any) -> tuple:
     return method, jnp.ones(5, dtype), minimiser
 
 
-def _differences(n: int, dtype: Any) -> Matrix:
-    return Matrix(jnp.asarray(np.diff(np.eye(n), axis=0).astype(dtype)))
-
-
 def _step(method: Callable) -> Callable:
     """Total variation of a step; method(f, g, D) -> Method."""
 
     def case(dtype: Any) -> tuple:
         data, minimiser = step_signal(dtype, SPARSITY)
         f, g = LeastSquares(None, jnp.asarray(data)), SPARSITY * L1()
-        return method(f, g, _differences(12, dtype)), jnp.asarray(data), minimiser
+        return method(f, g, FiniteDifference((12,), dtype=dtype)), jnp.asarray(data), minimiser
 
     return case
 
@@ -148,7 +145,7 @@ def _admm_ridge(a: Any, m: Any, w: Any) -> Any:
 
 def _admm_several_terms(f: Any, g: Any) -> Any:
     data, a = f.split()
-    both = stack(Identity(struct(8, a.entries.dtype)), a)
+    both = stack(Identity(struct(8, a.dtype)), a)
     return admm(Zero(), separable(g, data), both, 1.0)
 
 
