@@ -87,7 +87,7 @@ def show(
     image = _image(image)
     low, high = window if window is not None else (None, None)
     shown = axes.imshow(image, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
-    axes.set_title(title)
+    axes.set_title(title, fontsize=9, color=INK)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -196,7 +196,7 @@ def curves(
         axes.set_yscale("log")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.set_title(title)
+    axes.set_title(title, fontsize=9, color=INK)
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.legend(frameon=False)
