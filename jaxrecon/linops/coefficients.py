@@ -41,7 +41,12 @@ def element_dtype(dtype: Any, coefficients: Any, *, what: str, argument: str) ->
 
 
 def inexact_dtype(dtype: Any, *, what: str) -> Any:
-    """`dtype` as this process has it (float64 needs x64), or TypeError unless real or complex."""
+    """`dtype` as this process has it (float64 needs x64), float32 for None.
+
+    Raises:
+        TypeError: neither real nor complex floating.
+    """
+    dtype = jnp.float32 if dtype is None else dtype
     if not jnp.issubdtype(dtype, jnp.inexact):
         raise TypeError(f"{what} expected a real or complex floating dtype, got {dtype!r}.")
     return jax.dtypes.canonicalize_dtype(dtype)
