@@ -199,7 +199,7 @@ def curves(
     axes.set_title(title, fontsize=9, color=INK)
     axes.grid(color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8)
 
 
 def _cycle(n: int) -> list[str]:
