@@ -11,6 +11,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxrecon import Functional, LinearOperator, Method
 
 
@@ -46,6 +48,11 @@ class MethodCase(NamedTuple):
     iterations: int
     tolerance: float
     """on |x - minimiser| / |minimiser| in float64 after `iterations`."""
+
+
+def quick_jit(function: Callable) -> Any:
+    """`jax.jit` with little optimisation: laws compile many tiny programs and run each once."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def collect(kind: str) -> list:

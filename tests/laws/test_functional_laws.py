@@ -13,7 +13,7 @@ from jaxrecon.core.checks import real_dtype, struct_of
 from jaxrecon.core.operator import conj
 from jaxrecon.core.vectors import add_scaled, inner, scaled, subtract
 from jaxrecon.testing import assert_gradient, assert_prox, random_element
-from tests.laws.cases import FunctionalCase, collect
+from tests.laws.cases import FunctionalCase, collect, quick_jit
 
 CASES = collect("FUNCTIONALS")
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -59,7 +59,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_object_does_not_recompile(
     with jax.enable_x64(True):
         apply, traces = _apply(case), []
 
-        @jax.jit
+        @quick_jit
         def compiled(*arguments: Any) -> Any:
             traces.append(1)
             return apply(*arguments)
@@ -73,7 +73,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_object_does_not_recompile(
 
         f, x, v, step = arguments
         both = jax.tree.map(lambda a, b: jnp.stack([a, b]), v, second[2])
-        batch = jax.jit(jax.vmap(apply, (None, None, 0, None)))(f, x, both, step)
+        batch = quick_jit(jax.vmap(apply, (None, None, 0, None)))(f, x, both, step)
         for i, one in enumerate(loop):
             _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one, 1e-12)
 
@@ -120,7 +120,7 @@ def test_prox_has_finite_derivatives_everywhere(case: FunctionalCase) -> None:
         f, x, v, step = _point(case, jnp.float64)
         points = jax.tree.map(lambda a, b: jnp.stack([a, 0 * a, b]), v, x)
 
-        @jax.jit
+        @quick_jit
         @jax.vmap
         def derivatives(at: Any) -> tuple:
             def total(w: Any, s: Any) -> Any:

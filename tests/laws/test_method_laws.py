@@ -12,7 +12,7 @@ import pytest
 from jaxrecon import solve
 from jaxrecon.core.checks import struct_of
 from jaxrecon.core.vectors import inner, norm, subtract
-from tests.laws.cases import MethodCase, collect
+from tests.laws.cases import MethodCase, collect, quick_jit
 
 each = pytest.mark.parametrize("case", collect("METHODS"), ids=lambda case: case.name)
 FEW = 6
@@ -37,7 +37,7 @@ def _assert_close(got: Any, expected: Any, tolerance: float = 1e-11) -> None:
 def test_converges_to_the_minimiser(case: MethodCase) -> None:
     with jax.enable_x64(True):
         method, x0, minimiser = case.make(jnp.float64)
-        got = jax.jit(lambda m, x: solve(m, x, case.iterations)[0])(method, x0)
+        got = quick_jit(lambda m, x: solve(m, x, case.iterations)[0])(method, x0)
         error = float(norm(subtract(got, minimiser)) / norm(minimiser))
         assert error <= case.tolerance, f"relative error {error:.1e}"
 
@@ -48,7 +48,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: Me
     with jax.enable_x64(True):
         traces = []
 
-        @jax.jit
+        @quick_jit
         def compiled(method: Any, x0: Any) -> Any:
             traces.append(1)
             return _run(method, x0)
@@ -63,7 +63,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: Me
         assert norm(subtract(first, second)) > 0
 
         both = jax.tree.map(lambda a, b: jnp.stack([a, b]), (method, x0), (other, 1.1 * x0))
-        batch = jax.jit(jax.vmap(_run))(*both)
+        batch = quick_jit(jax.vmap(_run))(*both)
         for i, one in enumerate((first, second)):
             _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one)
 
@@ -83,17 +83,18 @@ def test_derivatives_of_the_solution_equal_finite_differences(case: MethodCase) 
             method, x0 = jax.tree.unflatten(tree, some)
             return inner(cotangent, _run(method, x0))
 
-        value_and_slope = jax.jit(lambda a, d: jax.jvp(measured, a, d))
-        _, forward = value_and_slope(tuple(leaves), tuple(directions))
-        gradients = jax.jit(jax.grad(measured, tuple(range(len(leaves)))))(*leaves)
-        reverse = sum(jnp.sum((g * d).real) for g, d in zip(gradients, directions, strict=True))
+        @quick_jit
+        def slopes(at: list, along: list) -> tuple:
+            value, forward = jax.jvp(measured, at, along)
+            gradients = jax.grad(measured, tuple(range(len(at))))(*at)
+            reverse = sum(jnp.sum((g * d).real) for g, d in zip(gradients, along, strict=True))
+            return value, forward, reverse
+
+        _, forward, reverse = slopes(leaves, directions)
         h = 1e-6
         up, down = (
-            value_and_slope(
-                tuple(a + sign * h * d for a, d in zip(leaves, directions, strict=True)),
-                tuple(directions),
-            )[0]
-            for sign in (1, -1)
+            slopes([a + e * d for a, d in zip(leaves, directions, strict=True)], directions)[0]
+            for e in (h, -h)
         )
         np.testing.assert_allclose(reverse, forward, rtol=1e-9)
         np.testing.assert_allclose(forward, (up - down) / (2 * h), rtol=1e-6)

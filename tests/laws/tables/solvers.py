@@ -157,15 +157,8 @@ def _admm_proximal(f: Any, g: Any) -> Any:
     return admm(f, g, Identity(f.operator.domain), 1.0)
 
 
-def _primal_dual_three_terms(f: Any, g: Any) -> Any:
-    identity = Identity(f.operator.domain)
-    return primal_dual_hybrid_gradient(Zero(), g, identity, smooth=f)
-
-
 METHODS = [
-    MethodCase("gradient descent", _ridge(_gradient_descent), 1000, 1e-13),
     MethodCase("gradient descent, complex", _ridge(_gradient_descent, True), 1200, 1e-13),
-    MethodCase("conjugate gradient", _ridge(_conjugate_gradient), 20, 1e-13),
     MethodCase("conjugate gradient, complex", _ridge(_conjugate_gradient, True), 20, 1e-13),
     MethodCase("ISTA, complex least squares", _ridge(_ista_ridge, True), 1200, 1e-13),
     MethodCase("ISTA, sparse", _lasso(ista), 800, 1e-13),
@@ -174,7 +167,6 @@ METHODS = [
     MethodCase("FISTA, non-negative", _nonnegative(fista), 1400, 1e-13),
     MethodCase("primal-dual, complex least squares", _ridge(_primal_dual_ridge, True), 200, 1e-13),
     MethodCase("primal-dual, Condat-Vu, complex", _ridge(_condat_vu_ridge, True), 800, 1e-13),
-    MethodCase("primal-dual, sparse", _lasso(_primal_dual_three_terms), 800, 1e-13),
     MethodCase("primal-dual, Kullback-Leibler", _poisson, 600, 1e-13),
     MethodCase("primal-dual, total variation", _step(primal_dual_hybrid_gradient), 200, 1e-13),
     MethodCase("ADMM, complex least squares", _ridge(_admm_ridge, True), 200, 1e-13),
