@@ -142,7 +142,7 @@ def image_grid(
     rows = blocks * -(-len(arrays) // columns)
     tallest = max(a.shape[0] / a.shape[1] for a in arrays)
     lines = max(title.count("\n") + 1 for title in titles)
-    figure, axes = subplots(rows, columns, (size, size * tallest + 0.17 * lines / blocks))
+    figure, axes = subplots(rows, columns, (size, size * tallest + (0.17 * lines + 0.1) / blocks))
     for ax in axes.flat:
         ax.set_axis_off()
     for index, (image, title) in enumerate(zip(arrays, titles, strict=True)):
