@@ -43,7 +43,7 @@ def options() -> argparse.Namespace:
 
 
 def example_images(count: int, seed: int) -> np.ndarray:
-    """Random images with the 1/f spectrum of natural ones, float32 (count, SIDE, SIDE) in [0, 1]."""
+    """Random images with the 1/f spectrum of natural ones, float32 (count, y, x) in [0, 1]."""
     random = np.random.default_rng(seed)
     spectrum = np.fft.rfft2(random.standard_normal((count, SIDE, SIDE)))
     u, v = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)
@@ -61,10 +61,11 @@ def our_work(images: np.ndarray, training: np.ndarray) -> tuple[dict, dict, np.n
     from timing import compiled, seconds
 
     from jaxrecon import nn
+    from jaxrecon.linops.hadamard import WalshHadamard
     from jaxrecon.single_pixel import HadamardSubsampling, SplitHadamard, variance_order
-    from jaxrecon.single_pixel.operator import hadamard_coefficients
 
-    order = variance_order(hadamard_coefficients(images).reshape(BATCH, -1).var(0), (SIDE, SIDE))
+    coefficients = jax.vmap(WalshHadamard((SIDE, SIDE)))(images).reshape(BATCH, -1)
+    order = variance_order(coefficients.var(axis=0), (SIDE, SIDE))
     A = HadamardSubsampling(order[:COUNT], (SIDE, SIDE))
     split = SplitHadamard(A)
     counts = SIDE  # sqrt(N): SPyRiT's patterns have entries +1 and -1

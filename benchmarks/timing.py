@@ -76,7 +76,6 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     rule = ["-" * width for width in widths]
     for row in [head, rule, *rows]:
-        cells = [
-            f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths))
-        ]
+        aligned = zip(row, widths, strict=True)
+        cells = [f"{c:>{w}}" if i else f"{c:<{w}}" for i, (c, w) in enumerate(aligned)]
         print("  ".join(cells).rstrip())
