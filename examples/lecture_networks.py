@@ -54,10 +54,10 @@ def untrained(study: Study) -> dict[str, Any]:
     }
 
 
-def load(study: Study) -> dict[str, Any]:
-    """Every network by name, with the weights that ship in the package."""
+def load(study: Study, folder: Path = weights_folder) -> dict[str, Any]:
+    """Every network by name, with the weights of a folder (those of the package by default)."""
     return {
-        name: train.load_weights(weights_folder / f"{name}.npz", module)
+        name: train.load_weights(folder / f"{name}.npz", module)
         for name, module in untrained(study).items()
     }
 

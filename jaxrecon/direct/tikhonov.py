@@ -23,7 +23,7 @@ def pseudo_inverse(operator: LinearOperator, measurements: Any, *, rtol: float =
 
     Args:
         operator: A, one image to one array of measurements.
-        measurements: m, in the codomain of A. For a batch, `jax.vmap` over it: A is decomposed once.
+        measurements: m, in the codomain of A; a batch by `jax.vmap` decomposes A once.
         rtol: relative cut on the eigenvalues of A A^H (squares of singular values).
 
     Returns:

@@ -38,8 +38,8 @@ def _update(moments: Moments, batch: jax.Array) -> Moments:
 def estimate_moments(batches: Iterable[Any]) -> Moments:
     """Mean and unbiased covariance of images, from batches (batch, y, x), one pass.
 
-    Batches are merged by the pairwise update of Chan, Golub and LeVeque (stable for large sets, where
-    sums of squares are not). Memory is N^2 numbers plus one batch.
+    Batches are merged by the pairwise update of Chan, Golub and LeVeque, stable for large sets,
+    where sums of squares are not. Memory is N^2 numbers plus one batch.
 
     Args:
         batches: iterable of arrays (batch, y, x) or (batch, N), e.g. a loader of a data set.

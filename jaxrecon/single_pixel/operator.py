@@ -30,8 +30,8 @@ def check_measurements(count: int, pixels: int, what: str) -> None:
 class HadamardSubsampling(LinearOperator):
     r"""A f = (H f H^T)[indices] / sqrt(N): M of the N Walsh-Hadamard coefficients of an image.
 
-    The rows are orthonormal, A A^T = I, so ||A|| = 1 and the pseudo-inverse is the adjoint. Measured
-    in counts, patterns have entries -1 and +1: multiply by sqrt(N).
+    The rows are orthonormal, A A^T = I, so ||A|| = 1 and the pseudo-inverse is the adjoint.
+    Patterns with entries -1 and +1 measure sqrt(N) A f.
 
     Args:
         indices: (M,) int, which coefficients, as flat positions (row-major) in the 2-D sequency
@@ -82,7 +82,7 @@ class HadamardSubsampling(LinearOperator):
 
 
 class SplitHadamard(LinearOperator):
-    r"""The patterns that a micromirror device can show: f -> (P+ f, P- f), P+- = (1 +- sqrt(N) A) / 2.
+    r"""What a micromirror device can show: f -> (P+ f, P- f), with P+- = (1 +- sqrt(N) A) / 2.
 
     Each Hadamard pattern is split into its positive and negative part, with entries 0 and 1, so
     that P+ f and P- f are light sums: non-negative for non-negative images.
@@ -124,7 +124,8 @@ def variance_order(covariance: Any, shape: tuple[int, int]) -> np.ndarray:
     Returns:
         (N,) int32; the first M are the best M coefficients to measure for that class.
 
-    Source: Baldassarre et al., Learning-based compressive subsampling, doi:10.1109/JSTSP.2016.2548442.
+    Source: Baldassarre et al., Learning-based compressive subsampling,
+    doi:10.1109/JSTSP.2016.2548442.
     """
     covariance = jnp.asarray(covariance)
     variances = covariance

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxrecon import noise
 from jaxrecon.single_pixel.operator import SplitHadamard
@@ -34,12 +35,12 @@ def acquire(
         (2, M) counts of the positive and the negative patterns, in the dtype of the image.
 
     Raises:
-        ValueError: negative values in a concrete image.
+        ValueError: negative values in the image (checked outside of jit only).
     """
-    if isinstance(image, np.ndarray) and image.min() < 0:
+    if not isinstance(image, Tracer) and np.min(image) < 0:
         raise ValueError(
-            f"acquire: the image has negative values (smallest {image.min():.3g}); intensities are "
-            "not negative. Is it scaled to [-1, 1]? Map it to [0, 1] first."
+            f"acquire: the image has negative values (smallest {np.min(image):.3g}), intensities "
+            "have none. Is it scaled to [-1, 1]? Map it to [0, 1] first."
         )
     rate = photons * jnp.maximum(operator(image), 0)
     counts_key, read_key = jax.random.split(key)
@@ -71,8 +72,8 @@ def preprocess(
         (coefficients, variance), each (..., M), in the units of :class:`HadamardSubsampling`.
 
     Raises:
-        ValueError: the axis of length 2 is missing, or a concrete array has negative counts while
-            there is no read noise.
+        ValueError: the axis of length 2 is missing; or, outside of jit, negative counts while there
+            is no read noise.
 
     Source: Lorente Mur et al., doi:10.1364/OE.424228.
     """
@@ -81,12 +82,12 @@ def preprocess(
             f"preprocess expected counts (..., 2, M), positive and negative patterns, got "
             f"{counts.shape}."
         )
-    if isinstance(counts, np.ndarray) and np.ndim(read_sigma) == 0 and read_sigma == 0:
-        if counts.min() < 0:
-            raise ValueError(
-                f"preprocess: negative counts (smallest {counts.min():.3g}) cannot come from a "
-                "Poisson model. Were they dark-corrected, or is there read noise to pass?"
-            )
+    quiet = np.ndim(read_sigma) == 0 and not isinstance(read_sigma, Tracer) and read_sigma == 0
+    if quiet and not isinstance(counts, Tracer) and np.min(counts) < 0:
+        raise ValueError(
+            f"preprocess: negative counts (smallest {np.min(counts):.3g}) cannot come from a "
+            "Poisson model. Were they dark-corrected, or is there read noise to pass?"
+        )
     plus, minus = counts[..., 0, :], counts[..., 1, :]
     photons = jnp.asarray(photons, plus.dtype)[..., None]
     n = math.prod(shape)

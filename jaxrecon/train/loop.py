@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,9 +45,9 @@ def fit(
     learning_rate: float = 1e-3,
     validate: Callable[[Any], Any] | None = None,
     checkpoints: str | Path | None = None,
-    progress: Callable[[Iterator, int], Iterator] | None = None,
+    progress: Callable[[Iterable, int], Iterable] | None = None,
 ) -> Fit:
-    r"""Minimise the empirical risk  (1/n) sum_i loss(module, data_i)  over the module's `nnx.Param`s.
+    r"""Minimise the empirical risk (1/n) sum_i loss(module, data_i) over the `nnx.Param`s.
 
     Every epoch visits all items once, in an order drawn from the key; what does not fill a batch
     is left out of that epoch. The same key, data and machine give the same parameters bit for
@@ -107,7 +107,7 @@ def fit(
             manager, (parameters, state, losses, validation)
         )
     order = range(first, epochs)
-    bar = order if progress is None else progress(iter(order), len(order))
+    bar = order if progress is None else progress(order, len(order))
     for epoch in bar:
         epoch_key = jax.random.fold_in(key, epoch)
         shuffled = jax.random.permutation(epoch_key, items)[: steps * batch_size]

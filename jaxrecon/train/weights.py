@@ -19,9 +19,9 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     Args:
         path: file to write.
         module: NNX module; every variable is written, trained or not.
-        bits: 32 keeps float32. 8 rounds arrays of two or more axes to int8 with one float32 scale per
-            entry of the last axis (and of the first, for three axes or more of stacked networks):
-            w = scale * q, an error of at most scale / 2; vectors stay float32.
+        bits: 32 keeps float32. 8 rounds arrays of two or more axes to int8 with one float32 scale
+            for each entry of the last axis (and of the first, in stacks of kernels): w = scale q,
+            an error of at most scale / 2; vectors stay float32.
 
     Returns:
         size of the file in bytes.

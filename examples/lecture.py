@@ -1,0 +1,258 @@
+"""The main job of the library: images are measured and reconstructed in every way, side by side.
+
+    python examples/lecture.py            runs the lecture with the trained weights of the package
+    python examples/lecture.py --train    trains these weights again first (see the time it prints)
+    python examples/lecture.py --stl10 FOLDER [--train]   the same study on STL-10 binary files
+
+Writes results/results.json, a table on the terminal, and figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ct_fbp
+import jax
+import jax.numpy as jnp
+import lecture_figures as figures
+import lecture_networks as networks
+import numpy as np
+import single_pixel_methods as methods
+import toy_two_lines
+import tqdm
+from single_pixel_study import MEASUREMENTS, SHAPE, Study, make_study
+
+from jaxrecon import nn
+from jaxrecon.data.stl10 import stl10_batches
+from jaxrecon.direct import tikhonov
+from jaxrecon.train import Evaluation, evaluate
+
+TUNING_PATCHES = 48
+
+
+class Run:
+    """Collects results and shows what is being done."""
+
+    def __init__(self, folder: Path, total: int):
+        self.folder = folder
+        self.results: dict[str, Any] = {}
+        self.bar = tqdm.tqdm(total=total, unit="step", smoothing=0)
+
+    def step(self, name: str, work: Callable) -> Any:
+        self.bar.set_description(f"{name:<34}")
+        result = work()
+        self.bar.update()
+        return result
+
+
+def noiseless(run: Run, study: Study, modules: dict) -> dict[str, Evaluation]:
+    """Every method on noiseless measurements of the test images."""
+    measure = jax.jit(jax.vmap(study.operator))
+    m = measure(study.test)
+    tuning = study.validation[:: len(study.validation) // TUNING_PATCHES]
+    tuning_m = measure(tuning)
+    evaluations, table = {}, {}
+
+    def record(name: str, group: str, function: Callable, arguments: tuple, **extra: Any) -> None:
+        result = run.step(
+            name, lambda: evaluate(function, arguments, study.test, study.range_of(study.test))
+        )
+        evaluations[name] = result
+        table[name] = {"group": group, "parameters": 0} | result.summary() | extra
+
+    for name, (group, function, grid) in methods.CLASSICAL.items():
+        penalty, extra = jnp.float32(0), {}
+        if grid is not None:
+            chosen = methods.tuned(function, study, tuning_m, None, grid, tuning)
+            penalty, extra = jnp.float32(chosen), {"penalty": chosen}
+        record(name, group, methods.batched(function), (study, m, None, penalty), **extra)
+    for name, file in methods.LEARNED.items():
+        count = nn.parameter_count(modules[file])
+        record(name, "learned", methods.learned(file), (modules[file], study, m), parameters=count)
+
+    def play(network: Any, study: Study, m: jax.Array, strength: Any) -> jax.Array:
+        return methods.batched(methods.plug_and_play(network))(study, m, None, strength)
+
+    strengths = methods.STRENGTHS
+    quality = [
+        evaluate(
+            play,
+            (modules["denoiser"], study, tuning_m, jnp.float32(s)),
+            tuning,
+            study.range_of(tuning),
+            repeats=1,
+        ).psnr.mean()
+        for s in strengths
+    ]
+    strength = strengths[int(np.argmax(quality))]
+    record(
+        "plug-and-play (trained denoiser)",
+        "learned",
+        play,
+        (modules["denoiser"], study, m, jnp.float32(strength)),
+        parameters=nn.parameter_count(modules["denoiser"]),
+        strength=strength,
+    )
+    run.results["noiseless"] = table
+    return evaluations
+
+
+def noisy(run: Run, study: Study, modules: dict) -> dict[str, dict[str, Evaluation]]:
+    """Photon levels for testing (columns) against those for training, with TV in the same table."""
+    tuning = study.validation[:: len(study.validation) // TUNING_PATCHES]
+    evaluations: dict[str, dict[str, Evaluation]] = {}
+    table: dict[str, dict[str, Any]] = {}
+    simulate = jax.jit(networks.measure)
+    for alpha in networks.PHOTONS:
+        key = jax.random.key(int(alpha))
+        m, variance = simulate(key, study.test, alpha, study)
+        tuning_m, tuning_variance = simulate(jax.random.fold_in(key, 1), tuning, alpha, study)
+
+        def record(name: str, function: Callable, arguments: tuple, **extra: Any) -> None:
+            result = run.step(
+                f"{name}, alpha = {alpha:g}",  # noqa: B023
+                lambda: evaluate(
+                    function, arguments, study.test, study.range_of(study.test), repeats=1
+                ),
+            )
+            evaluations.setdefault(name, {})[f"{alpha:g}"] = result  # noqa: B023
+            table.setdefault(name, {})[f"{alpha:g}"] = result.summary() | extra  # noqa: B023
+
+        for name, function, grid in (
+            ("pseudo-inverse", lambda s, m, v, p: s.operator.adjoint(m), None),
+            (
+                "Tikhonov",
+                lambda s, m, v, p: tikhonov(s.operator, m, p),
+                (1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+            ),
+            ("denoised completion (diagonal)", lambda s, m, v, p: s.estimator.diagonal(m, v), None),
+            ("linear MMSE (exact)", lambda s, m, v, p: s.estimator(m, v), None),
+            ("total variation", methods.total_variation, methods.NOISY_TV_GRID[alpha]),
+        ):
+            penalty, extra = jnp.float32(0), {}
+            if grid is not None:
+                chosen = methods.tuned(function, study, tuning_m, tuning_variance, grid, tuning)
+                penalty, extra = jnp.float32(chosen), {"penalty": chosen}
+            record(name, methods.batched(function), (study, m, variance, penalty), **extra)
+        for trained in ("", *(f"-{level:g}" for level in networks.PHOTONS)):
+            file = f"compnet{trained}"
+            label = f"alpha = {trained[1:]}" if trained else "no noise"
+            record(
+                f"compNET trained with {label}",
+                methods.learned(file),
+                (modules[file], study, m, variance),
+            )
+    run.results["photon noise"] = table
+    return evaluations
+
+
+def claims(results: dict) -> dict[str, float]:
+    """Differences in mean PSNR (dB) that the lecture makes a point of."""
+    clean = {name: row["psnr_mean"] for name, row in results["noiseless"].items()}
+    photon = results["photon noise"]
+    found = {
+        "completion over pseudo-inverse": clean["statistical completion"] - clean["pseudo-inverse"],
+        "compNET over completion": clean["compNET (frozen first layer)"]
+        - clean["statistical completion"],
+        "unrolled (shared) over compNET": clean["unrolled, shared weights"]
+        - clean["compNET (frozen first layer)"],
+        "unrolled (unshared) over compNET": clean["unrolled, unshared weights"]
+        - clean["compNET (frozen first layer)"],
+        "weakest learned method over total variation": min(
+            row["psnr_mean"] for row in results["noiseless"].values() if row["group"] == "learned"
+        )
+        - clean["total variation"],
+    }
+    for alpha in photon["linear MMSE (exact)"]:
+        found[f"exact over diagonal linear MMSE, alpha = {alpha}"] = (
+            photon["linear MMSE (exact)"][alpha]["psnr_mean"]
+            - photon["denoised completion (diagonal)"][alpha]["psnr_mean"]
+        )
+    return found
+
+
+def print_tables(results: dict) -> None:
+    print(f"\nSingle pixel, 64 x 64 from {MEASUREMENTS} Hadamard coefficients, no noise")
+    head = f"{'method':<34}{'PSNR / dB':>15}{'SSIM':>15}{'risk x 1000':>15}"
+    print(f"{head}{'ms / image':>12}{'parameters':>12}")
+    for name, row in results["noiseless"].items():
+        print(
+            f"{name:<34}"
+            f"{row['psnr_mean']:>8.2f} +-{row['psnr_deviation']:>5.2f}"
+            f"{row['ssim_mean']:>8.3f} +-{row['ssim_deviation']:>5.3f}"
+            f"{1e3 * row['risk']:>8.2f} +-{1e3 * row['risk_standard_error']:>5.2f}"
+            f"{1e3 * row['seconds_per_image']:>12.2f}{row['parameters']:>12,}"
+        )
+    alphas = [f"{alpha:g}" for alpha in networks.PHOTONS]
+    print("\nPhoton noise: PSNR / dB (and risk x 1000) at alpha photons per pixel")
+    print(f"{'method':<34}" + "".join(f"{'alpha = ' + alpha:>20}" for alpha in alphas))
+    for name, row in results["photon noise"].items():
+        cells = (f"{row[a]['psnr_mean']:>11.2f} ({1e3 * row[a]['risk']:>5.2f})" for a in alphas)
+        print(f"{name:<34}" + "".join(f"{cell:>20}" for cell in cells))
+    print("\nDifferences of mean PSNR / dB")
+    for name, value in results["differences in dB"].items():
+        print(f"{name:<50}{value:>8.2f}")
+
+
+def load_stl10(folder: str) -> tuple[np.ndarray, np.ndarray]:
+    """The first 20,000 images of train + unlabelled, and the first 1,000 test images, 64 x 64."""
+    unit = (0.0, 1.0)
+    train = stl10_batches(folder, "train+unlabeled", size=SHAPE[0], count=20_000, value_range=unit)
+    test = stl10_batches(folder, "test", size=SHAPE[0], count=1_000, value_range=unit)
+    return np.concatenate(list(train)), np.concatenate(list(test))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--train", action="store_true", help="train all networks again first")
+    parser.add_argument("--stl10", metavar="FOLDER", help="folder of the STL-10 binary files")
+    parser.add_argument("--output", default="results", help="folder to write to")
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    folder = Path(arguments.output)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    train, test = load_stl10(arguments.stl10) if arguments.stl10 else (None, None)
+    weights = folder / "weights" if arguments.stl10 else networks.weights_folder
+    if arguments.train:
+        networks.train_all(make_study(train, test), weights)
+        print(f"training took {(time.perf_counter() - began) / 60:.0f} minutes")
+
+    counted = len(methods.CLASSICAL) + len(methods.LEARNED) + 1 + 9 * len(networks.PHOTONS)
+    run = Run(folder, 4 + counted)
+    toy, _ = run.step("two lines meeting", lambda: toy_two_lines.run(folder))
+    ct, _ = run.step("CT slice", lambda: ct_fbp.run(folder))
+    study = run.step("images and their covariance", lambda: make_study(train, test))
+    modules = networks.load(study, weights)
+    run.results |= {
+        "settings": {
+            "test images": len(study.test),
+            "training images": len(study.train),
+            "measurements": MEASUREMENTS,
+            "data range of PSNR and SSIM": "max - min of each true image",
+            "jax": jax.__version__,
+        },
+        "toy": toy,
+        "ct": ct,
+    }
+    clean = noiseless(run, study, modules)
+    noise = noisy(run, study, modules)
+    run.results["differences in dB"] = claims(run.results)
+    run.step("figures", lambda: figures.draw_all(folder, study, run.results, clean, noise))
+    run.results["seconds"] = time.perf_counter() - began
+    run.bar.set_description("done")
+    run.bar.close()
+    (folder / "results.json").write_text(json.dumps(run.results, indent=1))
+    print_tables(run.results)
+    print(
+        f"\n{folder}/results.json and figures *.png written, {run.results['seconds']:.0f} s in all"
+    )
+
+
+if __name__ == "__main__":
+    main()

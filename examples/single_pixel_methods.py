@@ -1,0 +1,141 @@
+"""Every method of the single-pixel study as one function of the measurements.
+
+Each takes a batch of coefficients (batch, M) and, where there is noise, their variances, and
+returns images (batch, y, x). Penalties are chosen on validation patches, never on the test set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import lecture_networks as networks
+from single_pixel_study import Study
+
+import jaxrecon as jr
+from jaxrecon import nn
+from jaxrecon.direct import tikhonov
+from jaxrecon.functionals import L1, Box, LeastSquares, TotalVariation
+from jaxrecon.linops import Wavelet
+from jaxrecon.metrics import psnr
+from jaxrecon.solvers import fista, ista, primal_dual_hybrid_gradient
+
+ITERATIONS = 200
+NOISY_TV_GRID = {
+    50.0: (3e-3, 1e-2, 2e-2),
+    10.0: (2e-2, 4e-2, 8e-2),
+    2.0: (6e-2, 0.12, 0.25),
+}
+STRENGTHS = (30.0, 100.0, 1000.0)
+
+
+def fidelity(study: Study, m: jax.Array, variance: Any = None) -> LeastSquares:
+    """1/2 ||A f - m||^2 in units of the mean noise variance, so that weights are near 1."""
+    weights = None if variance is None else jnp.mean(variance) / jnp.maximum(variance, 1e-12)
+    return LeastSquares(study.operator, m, weights)
+
+
+def constrained(study: Study, m: jax.Array, _: Any, __: Any) -> jax.Array:
+    """min 1/2 ||A f - m||^2 over f in the box [0, 1], by projected gradient."""
+    method = ista(LeastSquares(study.operator, m), Box(0.0, 1.0), 1.0)
+    return jr.solve(method, study.operator.adjoint(m), ITERATIONS)[0]
+
+
+def sparse(algorithm: Callable) -> Callable:
+    """min 1/2 ||A f - m||^2 + lambda ||Psi f||_1, Psi Daubechies-4 wavelets, by ISTA or FISTA."""
+
+    def reconstruct(study: Study, m: jax.Array, _: Any, penalty: Any) -> jax.Array:
+        psi = Wavelet(study.shape, "db4", 3)
+        method = algorithm(LeastSquares(study.operator, m), jr.tight(penalty * L1(), psi), 1.0)
+        return jr.solve(method, study.operator.adjoint(m), ITERATIONS)[0]
+
+    return reconstruct
+
+
+def total_variation(study: Study, m: jax.Array, variance: Any, penalty: Any) -> jax.Array:
+    """min 1/2 ||A f - m||_W^2 + lambda TV(f), by the primal-dual hybrid gradient method.
+
+    A has orthonormal rows, so that the fidelity has a prox in closed form.
+    """
+    g, difference = TotalVariation(study.shape).split()
+    direct, operator = fidelity(study, m, variance).split()
+    method = primal_dual_hybrid_gradient(
+        jr.tight(direct, operator), penalty * g, difference, primal_step=1.0, dual_step=0.12
+    )
+    return jr.solve(method, study.operator.adjoint(m), 2 * ITERATIONS)[0]
+
+
+def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
+    return nn.on_images(network, z, sigma)
+
+
+def plug_and_play(network: Any) -> Callable:
+    """Half-quadratic splitting with the trained denoiser in the place of a prox."""
+
+    def reconstruct(study: Study, m: jax.Array, _: Any, strength: Any) -> jax.Array:
+        direct, operator = LeastSquares(study.operator, m).split()
+        sigmas = jnp.geomspace(0.1, 0.01, 24)
+        method = nn.PlugAndPlayHalfQuadratic(
+            jr.tight(direct, operator), network, sigmas, strength, denoise
+        )
+        return jr.solve(method, study.estimator(m), len(sigmas))[0]
+
+    return reconstruct
+
+
+def batched(reconstruct: Callable) -> Callable:
+    """From one image to a batch: (study, m, variance, penalty)."""
+
+    def run(study: Study, m: jax.Array, variance: Any, penalty: Any) -> jax.Array:
+        axes = (None, 0, None if variance is None else 0, None)
+        return jax.vmap(reconstruct, in_axes=axes)(study, m, variance, penalty)
+
+    return run
+
+
+def tuned(
+    reconstruct: Callable, study: Study, m: jax.Array, variance: Any, grid: Any, truth: jax.Array
+) -> float:
+    """The penalty of the grid with the best mean PSNR on patches that are not test patches."""
+
+    def quality(study: Study, m: Any, variance: Any, penalty: Any, truth: Any) -> jax.Array:
+        x = batched(reconstruct)(study, m, variance, penalty)
+        return psnr(x, truth, study.range_of(truth)).mean()
+
+    score = nn.jit(quality)
+    values = [float(score(study, m, variance, jnp.float32(p), truth)) for p in grid]
+    return float(grid[values.index(max(values))])
+
+
+CLASSICAL: dict[str, tuple[str, Callable, Any]] = {
+    "pseudo-inverse": ("analytic", lambda s, m, v, p: s.operator.adjoint(m), None),
+    "Tikhonov": (
+        "variational",
+        lambda s, m, v, p: tikhonov(s.operator, m, p),
+        (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    ),
+    "box constraint": ("variational", constrained, None),
+    "wavelet l1, ISTA": ("variational", sparse(ista), (1e-3, 3e-3, 1e-2, 3e-2)),
+    "wavelet l1, FISTA": ("variational", sparse(fista), (1e-3, 3e-3, 1e-2, 3e-2)),
+    "total variation": ("variational", total_variation, (3e-4, 1e-3, 3e-3, 1e-2)),
+    "statistical completion": ("linear MMSE", lambda s, m, v, p: s.estimator(m), None),
+}
+"""name: (group, one-image function, grid of penalties or None), for noiseless measurements."""
+
+LEARNED: dict[str, str] = {
+    "pseudo-inverse + CNN": "pinvnet",
+    "compNET (frozen first layer)": "compnet",
+    "free first layer": "freenet",
+    "unrolled, shared weights": "unrolled-shared",
+    "unrolled, unshared weights": "unrolled",
+}
+"""name: file of its weights."""
+
+
+def learned(name: str) -> Callable:
+    def run(module: Any, study: Study, m: jax.Array, variance: Any = None) -> jax.Array:
+        return networks.reconstruct(name, module, study, m, variance)
+
+    return run

@@ -1,0 +1,72 @@
+"""Networks: shapes, independence of the batch, equivariance, bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxrecon import nn
+
+NETWORKS = {
+    "CNN": lambda: nn.CNN((8, 4), (5, 1, 3), rngs=nnx.Rngs(0)),
+    "DnCNN": lambda: nn.DnCNN(3, 8, rngs=nnx.Rngs(0)),
+    "UNet": lambda: nn.UNet((4, 6, 8), rngs=nnx.Rngs(0)),
+    "UNet, unfolded": lambda: nn.UNet((4, 6), blocks=2, fold=1, rngs=nnx.Rngs(0)),
+    "Normalised": lambda: nn.Normalised(nn.UNet((4, 6), rngs=nnx.Rngs(0))),
+}
+IMAGES = jax.random.normal(jax.random.key(0), (3, 16, 24))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_result_depends_on_its_image_alone(name):
+    network = NETWORKS[name]()
+    run = jax.jit(nn.on_images)
+    batch = run(network, IMAGES)
+    assert batch.shape == IMAGES.shape
+    np.testing.assert_allclose(run(network, IMAGES[1]), batch[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_gets_a_gradient(name):
+    def loss(network):
+        return jnp.mean((nn.on_images(network, IMAGES) - 1.5) ** 2)
+
+    gradient = jax.jit(jax.grad(loss))(NETWORKS[name]())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.state(gradient)):
+        assert jnp.any(leaf != 0), path
+        assert jnp.all(jnp.isfinite(leaf)), path
+
+
+def test_normalised_is_equivariant_to_brightness_and_contrast():
+    network = nn.Normalised(nn.UNet((4, 6), rngs=nnx.Rngs(0)), floor=1e-6)
+    plain = nn.on_images(network, IMAGES)
+    moved = nn.on_images(network, 3 * IMAGES + 2)
+    np.testing.assert_allclose(moved, 3 * plain + 2, atol=1e-4)
+
+
+def test_maps_are_channels():
+    network = nn.UNet((4, 6), inputs=2, rngs=nnx.Rngs(0))
+    levels = jnp.array([0.1, 0.2, 0.3])
+    each = nn.on_images(network, IMAGES, levels)
+    np.testing.assert_allclose(each[1], nn.on_images(network, IMAGES[1], 0.2), atol=1e-5)
+    assert jnp.abs(each[1] - nn.on_images(network, IMAGES[1], 0.3)).max() > 0
+
+
+def test_parameter_count_of_the_published_network():
+    """9 x 9 x 64 + 64 + 64 x 32 + 32 + 5 x 5 x 32 + 1."""
+    assert nn.parameter_count(nn.CNN(rngs=nnx.Rngs(0))) == 8129
+
+
+def test_bad_input():
+    network = nn.UNet((4, 6), rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="multiples of 4"):
+        nn.on_images(network, jnp.ones((6, 8)))
+    with pytest.raises(ValueError, match=r"nn\.on_images"):
+        network(jnp.ones((2, 8, 8)))
+    with pytest.raises(ValueError, match="images"):
+        nn.on_images(network, jnp.ones(8))
+    with pytest.raises(ValueError, match="one entry more"):
+        nn.CNN((8,), (3,), rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="at least 2"):
+        nn.DnCNN(1, rngs=nnx.Rngs(0))
