@@ -87,9 +87,23 @@ def conjugate_gradient_step(
     )
 
 
+@jax.custom_jvp
 def _ratio(a: jax.Array, b: jax.Array) -> jax.Array:
-    positive = b > 0
+    """a / b, or 0 where b has vanished; its derivative does not form b^2, which underflows."""
+    positive = _present(b)
     return jnp.where(positive, a / jnp.where(positive, b, 1), 0)
+
+
+@_ratio.defjvp
+def _ratio_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    (a, b), (da, db) = primals, tangents
+    ratio, positive = _ratio(a, b), _present(b)
+    return ratio, jnp.where(positive, (da - ratio * db) / jnp.where(positive, b, 1), 0)
+
+
+def _present(b: jax.Array) -> jax.Array:
+    precision = jnp.finfo(b.dtype)
+    return b > precision.tiny / precision.eps
 
 
 def solve_normal(

@@ -11,6 +11,7 @@ from jaxrecon.core.checks import check_nonnegative, check_real, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.vectors import real_like
+from jaxrecon.linops.diagonal import check_broadcast
 
 
 class KullbackLeibler(Functional):
@@ -48,16 +49,17 @@ class KullbackLeibler(Functional):
         check_real(self.counts, what=what, argument="counts")
         if self.operator is not None:
             check_space(self.counts, self.operator.codomain, what=what, argument="counts")
-        shape = jnp.shape(self.counts)
-        if jnp.broadcast_shapes(jnp.shape(self.background), shape) != shape:
-            raise ValueError(
-                f"{what} expected a background that broadcasts to the counts, of shape {shape}, "
-                f"got {jnp.shape(self.background)}."
+        counts = jnp.asarray(self.counts)
+        if not jnp.issubdtype(counts.dtype, jnp.floating):
+            raise TypeError(
+                f"{what} expected floating counts, in the precision to compute in, got "
+                f"{counts.dtype}. Convert with counts.astype(float)."
             )
         cause = "Were they corrected for their background, or are they differences of counts?"
         check_nonnegative(self.counts, what=what, argument="counts", cause=cause)
         check_nonnegative(self.background, what=what, argument="background")
-        self._set("background", real_like(self.background, jnp.asarray(self.counts)))
+        self._set("background", real_like(self.background, counts))
+        check_broadcast(self.background, counts.shape, what=what, argument="a background")
 
     def split(self) -> tuple[KullbackLeibler, LinearOperator | None]:
         """(g, A) with f = g @ A, for the methods that take them apart."""
@@ -75,7 +77,7 @@ class KullbackLeibler(Functional):
         excess = (jnp.where(inside, expected, 1) - y) / jnp.where(counted, y, 1)
         # y (r - 1 - log r) with r = expected / y: no cancellation of large terms
         safe = jnp.where(counted & inside, excess, 0)
-        finite = jnp.where(counted, y * (safe - jnp.log1p(safe)), expected)
+        finite = jnp.where(counted, y * _minus_log1p(safe), expected)
         outside = (expected < 0) | (counted & ~inside)
         return jnp.sum(jnp.where(outside, jnp.inf, finite))
 
@@ -106,6 +108,14 @@ class KullbackLeibler(Functional):
         log = jnp.where(counted, self.counts * jnp.log1p(-jnp.where(inside, y, 0)), 0)
         outside = (y > 1) | (counted & ~inside)
         return jnp.sum(jnp.where(outside, jnp.inf, -log - self.background * y))
+
+
+def _minus_log1p(d: jax.Array) -> jax.Array:
+    """d - log(1 + d), by its series where the difference would cancel."""
+    small = jnp.abs(d) < (3 * jnp.finfo(d.dtype).eps) ** 0.2
+    near, far = jnp.where(small, d, 0), jnp.where(small, 1, d)
+    series = near**2 * (1 / 2 - near * (1 / 3 - near * (1 / 4 - near / 5)))
+    return jnp.where(small, series, far - jnp.log1p(far))
 
 
 def _larger_root(c: jax.Array, product: jax.Array) -> jax.Array:

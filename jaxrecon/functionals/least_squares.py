@@ -13,6 +13,7 @@ from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.normal_equations import solve_normal, weigh
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.vectors import add, add_scaled, inner, real_like, scaled, subtract
+from jaxrecon.linops.diagonal import check_broadcast
 
 
 class LeastSquares(Functional):
@@ -109,10 +110,7 @@ def _over_weights(y: jax.Array, weights: jax.Array) -> jax.Array:
 def _checked_weights(weights: Any, data: Any) -> jax.Array:
     what = "LeastSquares(operator, data, weights)"
     check_real(weights, what=what, argument="weights")
-    if jnp.broadcast_shapes(jnp.shape(weights), data.shape) != data.shape:
-        raise ValueError(
-            f"{what} expected weights that broadcast to the data, of shape {data.shape}, got "
-            f"{jnp.shape(weights)}."
-        )
     check_nonnegative(weights, what=what, argument="weights", cause="They are inverse variances.")
-    return real_like(weights, data)
+    weights = real_like(weights, data)
+    check_broadcast(weights, data.shape, what=what, argument="weights")
+    return weights

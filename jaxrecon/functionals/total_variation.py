@@ -50,7 +50,7 @@ class TotalVariation(Functional):
     isotropic: bool = static(default=True)
     boundary: Boundary = static(default="replicate")
     axes: tuple[int, ...] | None = static(default=None)
-    iterations: int = static(default=200)
+    iterations: int = static(default=300)
     spacing: Any = 1.0
 
     def __post_init__(self) -> None:
