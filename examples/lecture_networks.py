@@ -137,13 +137,13 @@ STAGES = (
     Stage("base", None, 16, 2e-3),
     Stage("compnet", "base", 6, 5e-4),
     Stage("unrolled-shared", "base", 5, 5e-4),
-    Stage("freenet", "base", 6, 5e-4),
+    Stage("freenet", "base", 6, 1e-4),
     Stage("pinvnet", "base", 6, 5e-4),
     Stage("unrolled", "unrolled-shared", 4, 4e-4),
-    Stage("compnet-10", "base", 6, 5e-4, 10.0),
-    Stage("compnet-50", "base", 5, 5e-4, 50.0),
-    Stage("compnet-2", "compnet-10", 5, 5e-4, 2.0),
-    Stage("denoiser", None, 12, 2e-3),
+    Stage("compnet-10", "base", 4, 5e-4, 10.0),
+    Stage("compnet-50", "base", 3, 5e-4, 50.0),
+    Stage("compnet-2", "compnet-10", 4, 5e-4, 2.0),
+    Stage("denoiser", None, 8, 2e-3),
 )
 """One long training gives the base; the others start from it, so that they differ in method only.
 Frozen (compnet) and free (freenet) first layers get equal numbers of further epochs."""

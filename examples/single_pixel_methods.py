@@ -23,6 +23,7 @@ from jaxrecon.metrics import psnr
 from jaxrecon.solvers import fista, ista, primal_dual_hybrid_gradient
 
 ITERATIONS = 200
+PRIMAL_STEP = 1.0
 NOISY_TV_GRID = {
     50.0: (3e-3, 1e-2, 2e-2),
     10.0: (2e-2, 4e-2, 8e-2),
@@ -31,10 +32,13 @@ NOISY_TV_GRID = {
 STRENGTHS = (30.0, 100.0, 1000.0)
 
 
-def fidelity(study: Study, m: jax.Array, variance: Any = None) -> LeastSquares:
-    """1/2 ||A f - m||^2 in units of the mean noise variance, so that weights are near 1."""
+def fidelity(study: Study, m: jax.Array, variance: Any = None) -> jr.Functional:
+    """1/2 ||A f - m||_W^2, W the inverse variances times their mean (so that they are near 1).
+
+    A has orthonormal rows: said with `tight`, so that the fidelity has a prox in closed form.
+    """
     weights = None if variance is None else jnp.mean(variance) / jnp.maximum(variance, 1e-12)
-    return LeastSquares(study.operator, m, weights)
+    return jr.tight(LeastSquares(None, m, weights), study.operator)
 
 
 def constrained(study: Study, m: jax.Array, _: Any, __: Any) -> jax.Array:
@@ -55,14 +59,11 @@ def sparse(algorithm: Callable) -> Callable:
 
 
 def total_variation(study: Study, m: jax.Array, variance: Any, penalty: Any) -> jax.Array:
-    """min 1/2 ||A f - m||_W^2 + lambda TV(f), by the primal-dual hybrid gradient method.
-
-    A has orthonormal rows, so that the fidelity has a prox in closed form.
-    """
+    """min 1/2 ||A f - m||_W^2 + lambda TV(f), by the primal-dual hybrid gradient method."""
     g, difference = TotalVariation(study.shape).split()
-    direct, operator = fidelity(study, m, variance).split()
+    data = fidelity(study, m, variance)
     method = primal_dual_hybrid_gradient(
-        jr.tight(direct, operator), penalty * g, difference, primal_step=1.0, dual_step=0.12
+        data, penalty * g, difference, primal_step=PRIMAL_STEP, dual_step=0.124 / PRIMAL_STEP
     )
     return jr.solve(method, study.operator.adjoint(m), 2 * ITERATIONS)[0]
 
@@ -75,11 +76,9 @@ def plug_and_play(network: Any) -> Callable:
     """Half-quadratic splitting with the trained denoiser in the place of a prox."""
 
     def reconstruct(study: Study, m: jax.Array, _: Any, strength: Any) -> jax.Array:
-        direct, operator = LeastSquares(study.operator, m).split()
         sigmas = jnp.geomspace(0.1, 0.01, 24)
-        method = nn.PlugAndPlayHalfQuadratic(
-            jr.tight(direct, operator), network, sigmas, strength, denoise
-        )
+        data = fidelity(study, m)
+        method = nn.PlugAndPlayHalfQuadratic(data, network, sigmas, strength, denoise)
         return jr.solve(method, study.estimator(m), len(sigmas))[0]
 
     return reconstruct
