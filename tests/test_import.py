@@ -77,8 +77,8 @@ FLOORS = {
     # which parts of the package a part may import; tests, examples and benchmarks import anything
     "core": set(),
     "linops": {"core"},
-    "functionals": {"core", "linops"},
-    "solvers": {"core", "linops", "functionals"},
+    "solvers": {"core"},
+    "functionals": {"core", "linops", "solvers"},
     "direct": {"core", "linops", "functionals", "solvers"},
     "single_pixel": {"core", "linops", "functionals", "solvers", "direct", "noise"},
     "ct": {"core", "linops", "functionals", "solvers", "direct", "noise", "data"},
