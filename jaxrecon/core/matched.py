@@ -29,10 +29,17 @@ class _Pair:
     y: Any
     x_avals: tuple
     y_avals: tuple
+    loop_on_cpu: bool = False
 
     def flipped(self) -> _Pair:
-        return _Pair(
-            self.adjoint, self.forward, self.parameters, self.y, self.x, self.y_avals, self.x_avals
+        return dataclasses.replace(
+            self,
+            forward=self.adjoint,
+            adjoint=self.forward,
+            x=self.y,
+            y=self.x,
+            x_avals=self.y_avals,
+            y_avals=self.x_avals,
         )
 
     def run(self, n: int, *leaves: Any) -> list:
@@ -41,7 +48,9 @@ class _Pair:
         return jax.tree.leaves(out)
 
 
-def matched(forward: Callable, adjoint: Callable) -> tuple[Callable, Callable]:
+def matched(
+    forward: Callable, adjoint: Callable, *, loop_on_cpu: bool = False
+) -> tuple[Callable, Callable]:
     r"""Tie A(p) and A(p)^H, written by hand, so that each is the derivative rule of the other.
 
     Automatic transposition of a gather gives a scatter, slow and large; a hand-written adjoint is
@@ -57,6 +66,8 @@ def matched(forward: Callable, adjoint: Callable) -> tuple[Callable, Callable]:
         forward: (parameters, x) -> A(p) x, linear in x; pytrees on both sides.
         adjoint: (parameters, y) -> A(p)^H y, with <A x, y> = <x, A^H y> exactly (up to rounding);
             check it with :func:`jaxrecon.testing.assert_adjoint`.
+        loop_on_cpu: vmap handles the items of a batch one after the other on CPU, which is faster
+            where one item fills the cache; elsewhere they are vectorised as usual.
 
     Returns:
         (forward, adjoint) with the signatures (parameters, x) and (parameters, y, like), where
@@ -66,21 +77,25 @@ def matched(forward: Callable, adjoint: Callable) -> tuple[Callable, Callable]:
     """
 
     def apply(parameters: Any, x: Any) -> Any:
-        return _bind(forward, adjoint, parameters, x, jax.eval_shape(forward, parameters, x))
+        y = jax.eval_shape(forward, parameters, x)
+        return _bind(forward, adjoint, parameters, x, y, loop_on_cpu)
 
     def apply_adjoint(parameters: Any, y: Any, like: Any) -> Any:
-        return _bind(adjoint, forward, parameters, y, like)
+        return _bind(adjoint, forward, parameters, y, like, loop_on_cpu)
 
     return apply, apply_adjoint
 
 
-def _bind(forward: Callable, adjoint: Callable, parameters: Any, x: Any, out: Any) -> Any:
+def _bind(
+    forward: Callable, adjoint: Callable, parameters: Any, x: Any, out: Any, loop_on_cpu: bool
+) -> Any:
     parameters = jax.tree.map(jnp.asarray, parameters)
     x = jax.tree.map(jnp.asarray, x)
     p_leaves, p_tree = jax.tree.flatten(parameters)
     x_leaves, x_tree = jax.tree.flatten(x)
     y_leaves, y_tree = jax.tree.flatten(out)
-    pair = _Pair(forward, adjoint, p_tree, x_tree, y_tree, _avals(x_leaves), _avals(y_leaves))
+    x_avals, y_avals = _avals(x_leaves), _avals(y_leaves)
+    pair = _Pair(forward, adjoint, p_tree, x_tree, y_tree, x_avals, y_avals, loop_on_cpu)
     flat = _matched.bind(*p_leaves, *x_leaves, n=len(p_leaves), pair=pair)
     return jax.tree.unflatten(y_tree, flat)
 
@@ -110,8 +125,9 @@ def _jvp(primals: tuple, tangents: tuple, *, n: int, pair: _Pair) -> tuple[list,
             leaves = list(primals)
             for i, leaf in zip(moving, some, strict=True):
                 leaves[i] = leaf
-            return pair.run(n, *leaves)
+            return plain.run(n, *leaves)
 
+        plain = dataclasses.replace(pair, forward=_vectorised(pair.forward))
         _, dp = jax.jvp(raw, [primals[i] for i in moving], [tangents[i] for i in moving])
         total = dp if total is None else [a + b for a, b in zip(total, dp, strict=True)]
     if total is None:
@@ -137,10 +153,38 @@ class _Mapped:
     function: Callable
     tree: Any
     axes: tuple
+    loop_on_cpu: bool
 
     def __call__(self, parameters: Any, x: Any) -> Any:
+        if not self.loop_on_cpu:
+            return self.vectorised(parameters, x)
+        return jax.lax.platform_dependent(parameters, x, cpu=self.looped, default=self.vectorised)
+
+    def vectorised(self, parameters: Any, x: Any) -> Any:
         axes = jax.tree.unflatten(self.tree, self.axes)
         return jax.vmap(self.function, in_axes=(axes, 0))(parameters, x)
+
+    def looped(self, parameters: Any, x: Any) -> Any:
+        leaves = jax.tree.leaves(parameters)
+        mapped = [leaf for leaf, axis in zip(leaves, self.axes, strict=True) if axis == 0]
+
+        def one(item: tuple) -> Any:
+            some = iter(item[0])
+            merged = [
+                leaf if axis is None else next(some)
+                for leaf, axis in zip(leaves, self.axes, strict=True)
+            ]
+            return self.function(jax.tree.unflatten(self.tree, merged), item[1])
+
+        return jax.lax.map(one, (mapped, x))
+
+
+def _vectorised(function: Callable) -> Callable:
+    """`function` without its loop over a batch: autodiff through both branches is slow to trace."""
+    if not isinstance(function, _Mapped):
+        return function
+    inner = _vectorised(function.function)
+    return dataclasses.replace(function, function=inner, loop_on_cpu=False)
 
 
 def _batch(leaves: tuple, axes: tuple, *, n: int, pair: _Pair) -> tuple[list, list]:
@@ -151,14 +195,18 @@ def _batch(leaves: tuple, axes: tuple, *, n: int, pair: _Pair) -> tuple[list, li
             moved[i] = jnp.broadcast_to(moved[i], (size, *moved[i].shape))
     # a tree with None leaves is a different tree, so unmapped parameters are marked by -1 here
     mapped = tuple(None if d is None else 0 for d in axes[:n])
-    forward = _Mapped(pair.forward, pair.parameters, mapped)
-    adjoint = _Mapped(pair.adjoint, pair.parameters, mapped)
+    forward = _Mapped(pair.forward, pair.parameters, mapped, pair.loop_on_cpu)
+    adjoint = _Mapped(pair.adjoint, pair.parameters, mapped, pair.loop_on_cpu)
 
     def grow(avals: tuple) -> tuple:
         return tuple(jax.ShapeDtypeStruct((size, *a.shape), a.dtype) for a in avals)
 
-    new = _Pair(
-        forward, adjoint, pair.parameters, pair.x, pair.y, grow(pair.x_avals), grow(pair.y_avals)
+    new = dataclasses.replace(
+        pair,
+        forward=forward,
+        adjoint=adjoint,
+        x_avals=grow(pair.x_avals),
+        y_avals=grow(pair.y_avals),
     )
     out = _matched.bind(*moved, n=n, pair=new)
     return out, [0] * len(out)

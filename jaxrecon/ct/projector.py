@@ -6,9 +6,10 @@ with X = s / cos(theta), so its integral is
     p(s) = dy / |cos theta| q(X),    q(X) = sum over rows y of f_y(X - y tan theta).
 
 The other views do the same with the transposed image. f_y is interpolated linearly between pixels.
-For one row and view all samples of q share one shift: two weights, and contiguous memory. q is
-tabulated at every half pixel and interpolated linearly at the X of the bins; pitch, offset and
-angles are arbitrary there. All weights are non-negative.
+For one row and view all samples of q share one shift, so the sum is a product of a small matrix of
+weights with contiguous slices of rows. q is tabulated at every half pixel (two phases) and
+interpolated linearly at the X of the bins; pitch, offset and angles are arbitrary there. All
+weights are non-negative.
 """
 
 from __future__ import annotations
@@ -123,15 +124,22 @@ def _grid(geometry: ParallelGeometry) -> tuple[int, int]:
     return half, 2 * half + 1
 
 
-def _row_shifts(
-    shear: _Shear, phase: int, geometry: ParallelGeometry
-) -> tuple[jax.Array, jax.Array]:
-    """Of each row: sample k of q lies a fraction a beyond pixel k + n."""
+def _row_taps(shear: _Shear, geometry: ParallelGeometry) -> tuple[jax.Array, jax.Array]:
+    """Weights from rows to q: n of shape (rows,) and w of shape (2, 3, rows), so that
+
+    q[phase, k] = sum over rows and taps of w[phase, tap, row] f[row, k + n[row] + tap].
+    """
     half, _ = _grid(geometry)
     row = jnp.arange(_side(geometry), dtype=geometry.dtype) - shear.row_centre
-    shift = shear.column_centre - half + phase / _PHASES - row * shear.slope
+    shift = shear.column_centre - half - row * shear.slope
     whole = jnp.floor(shift)
-    return whole.astype(jnp.int32), (shift - whole)[:, None]
+    a = shift - whole  # sample k lies between the pixels k + n and k + n + 1, at the fraction a
+    late = a >= 0.5  # then half a pixel later is between the next two
+    b = jnp.where(late, a - 0.5, a + 0.5)
+    none = jnp.zeros_like(a)
+    on_pixel = jnp.stack([1 - a, a, none])
+    half_later = jnp.where(late, jnp.stack([none, 1 - b, b]), jnp.stack([1 - b, b, none]))
+    return whole.astype(jnp.int32), jnp.stack([on_pixel, half_later])
 
 
 def _bin_weights(
@@ -154,12 +162,6 @@ def _bin_weights(
     return flat(k), flat(k + 1), lower, upper
 
 
-def _slices(rows: jax.Array, starts: jax.Array, size: int) -> jax.Array:
-    """rows[r, starts[r] : starts[r] + size] for every r; or the same of one row for all starts."""
-    axes = (0 if rows.ndim == 2 else None, 0)
-    return jax.vmap(lambda row, n: jax.lax.dynamic_slice(row, (n,), (size,)), axes)(rows, starts)
-
-
 def _embed(image: jax.Array, geometry: ParallelGeometry) -> jax.Array:
     """The image and its transpose as squares: (2, side, side)."""
     side = _side(geometry)
@@ -173,18 +175,22 @@ def _project(geometry: ParallelGeometry, image: jax.Array) -> jax.Array:
     side = _side(geometry)
     _, length = _grid(geometry)
     margin = side + 4  # at least the largest shift to the left
-    images = jnp.pad(_embed(image, geometry), ((0, 0), (0, 0), (margin, length + 1 - side)))
+    images = jnp.pad(_embed(image, geometry), ((0, 0), (0, 0), (margin, length + 2 - side)))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def view(shear: _Shear) -> jax.Array:
+        n, taps = _row_taps(shear, geometry)
         rows = images[shear.steep]
 
-        def sheared_sum(phase: int) -> jax.Array:
-            n, a = _row_shifts(shear, phase, geometry)
-            pixels = _slices(rows, n + margin, length + 1)
-            return jnp.sum((1 - a) * pixels[:, :-1] + a * pixels[:, 1:], axis=0)
+        def pixels(row: jax.Array, start: jax.Array) -> jax.Array:
+            return jax.lax.dynamic_slice_in_dim(row, start, length + 2)
 
-        q = jnp.concatenate([sheared_sum(phase) for phase in range(_PHASES)])
+        moved = jax.vmap(pixels)(rows, n + margin)
+        exact = jax.lax.Precision.HIGHEST
+        sums = jnp.dot(taps.reshape(_PHASES * 3, side), moved, precision=exact)
+        sums = sums.reshape(_PHASES, 3, length + 2)
+        q = sums[:, 0, :length] + sums[:, 1, 1 : length + 1] + sums[:, 2, 2:]
+        q = q.ravel()
         lower, upper, lower_weight, upper_weight = _bin_weights(shear, geometry)
         return lower_weight * q[lower] + upper_weight * q[upper]
 
@@ -201,12 +207,18 @@ def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
         lower, upper, lower_weight, upper_weight = _bin_weights(shear, geometry)
         q = jnp.zeros(_PHASES * length, values.dtype)
         q = q.at[lower].add(lower_weight * values).at[upper].add(upper_weight * values)
-        image = 0
-        for phase in range(_PHASES):
-            n, a = _row_shifts(shear, phase, geometry)
-            samples = _slices(q[phase * length : (phase + 1) * length], -n - 1, side + 1)
-            image += (1 - a) * samples[:, 1:] + a * samples[:, :-1]
-        return images.at[shear.steep].add(image), None
+        q = jnp.pad(q.reshape(_PHASES, length), ((0, 0), (2, 2)))
+        n, taps = _row_taps(shear, geometry)
+
+        def row(start: jax.Array, weights: jax.Array) -> jax.Array:
+            moved = jax.lax.dynamic_slice_in_dim(q, start, side + 2, axis=1)
+            total = jnp.zeros(side, q.dtype)  # term by term, so that the slices are never stored
+            for phase in range(_PHASES):
+                for tap in range(3):
+                    total += weights[phase, tap] * moved[phase, 2 - tap : 2 - tap + side]
+            return total
+
+        return images.at[shear.steep].add(jax.vmap(row, (0, 2))(-n, taps)), None
 
     images = jnp.zeros((2, side, side), sinogram.dtype)
     images, _ = jax.lax.scan(view, images, (_shears(geometry), sinogram))
@@ -215,4 +227,4 @@ def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
     return (images[0] + images[1].T)[top : top + rows, left : left + columns]
 
 
-_matched_project, _matched_backproject = matched(_project, _backproject)
+_matched_project, _matched_backproject = matched(_project, _backproject, loop_on_cpu=True)
