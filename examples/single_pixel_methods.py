@@ -23,7 +23,7 @@ from jaxrecon.metrics import psnr
 from jaxrecon.solvers import fista, ista, primal_dual_hybrid_gradient
 
 ITERATIONS = 200
-PRIMAL_STEP = 1.0
+PRIMAL_STEP = 60.0
 NOISY_TV_GRID = {
     50.0: (3e-3, 1e-2, 2e-2),
     10.0: (2e-2, 4e-2, 8e-2),

@@ -1,4 +1,4 @@
-"""Trained weights as small files: eight bits a weight, with a scale for each output channel."""
+"""Trained weights as small files: a few bits a weight, with a scale for each output channel."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     Args:
         path: file to write.
         module: NNX module; every variable is written, trained or not.
-        bits: 32 keeps float32. 8 rounds arrays of two or more axes to int8 with one float32 scale
-            for each entry of the last axis (and of the first, in stacks of kernels): w = scale q,
-            an error of at most scale / 2; vectors stay float32.
+        bits: 32 keeps float32. 4 to 8 rounds arrays of two or more axes to whole numbers of so many
+            bits, with one float32 scale for each entry of the last axis (and of the first, in
+            stacks of kernels): w = scale q, an error of at most scale / 2; vectors stay float32.
 
     Returns:
         size of the file in bytes.
 
     Raises:
-        ValueError: bits other than 8 or 32.
+        ValueError: other numbers of bits.
     """
-    if bits not in (8, 32):
-        raise ValueError(f"save_weights: bits must be 8 or 32, got {bits}.")
+    if bits not in (4, 5, 6, 7, 8, 32):
+        raise ValueError(f"save_weights: bits must be 4 to 8, or 32, got {bits}.")
     arrays = {}
     for name, leaf in enumerate_leaves(nnx.state(module)):
         value = np.asarray(leaf)
-        if bits == 8 and value.ndim >= 2:
+        if bits <= 8 and value.ndim >= 2:
             axes = (
                 tuple(range(value.ndim - 1)) if value.ndim < 5 else tuple(range(1, value.ndim - 1))
             )
-            scale = np.abs(value).max(axis=axes, keepdims=True) / 127
+            scale = np.abs(value).max(axis=axes, keepdims=True) / (2 ** (bits - 1) - 1)
             scale = np.where(scale == 0, 1, scale).astype(np.float32)
             arrays[f"{name}|scale"] = scale
             value = np.round(value / scale).astype(np.int8)
