@@ -38,10 +38,13 @@ def lasso(matrix: Any, data: Any, weight: float) -> np.ndarray:
     a, m = np.asarray(matrix, wide), np.asarray(data, wide)
     x, squares = np.zeros(a.shape[1], wide), np.sum(np.abs(a) ** 2, 0)
     for _ in range(2000):
+        before = x.copy()
         for j in range(x.size):
             correlation = a[:, j].conj() @ (m - a @ x) + squares[j] * x[j]
             size = np.abs(correlation)
             x[j] = 0 if size <= weight else (1 - weight / size) * correlation / squares[j]
+        if np.max(np.abs(x - before)) <= 1e-16 * np.max(np.abs(x)):
+            break
     return x
 
 
