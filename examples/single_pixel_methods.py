@@ -7,6 +7,7 @@ returns images (batch, y, x). Penalties are chosen on validation patches, never 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -29,7 +30,7 @@ NOISY_TV_GRID = {
     10.0: (2e-2, 4e-2, 8e-2),
     2.0: (6e-2, 0.12, 0.25),
 }
-STRENGTHS = (30.0, 100.0, 1000.0)
+STRENGTHS = (1e3, 1e5, 1e7)
 
 
 def fidelity(study: Study, m: jax.Array, variance: Any = None) -> jr.Functional:
@@ -72,18 +73,19 @@ def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
     return nn.on_images(network, z, sigma)
 
 
-def plug_and_play(network: Any) -> Callable:
-    """Half-quadratic splitting with the trained denoiser in the place of a prox."""
+def plug_and_play(network: Any, study: Study, m: jax.Array, strength: Any) -> jax.Array:
+    """Half-quadratic splitting with the trained denoiser in the place of a prox, on a batch."""
+    sigmas = jnp.geomspace(0.1, 0.01, 16)
 
-    def reconstruct(study: Study, m: jax.Array, _: Any, strength: Any) -> jax.Array:
-        sigmas = jnp.geomspace(0.1, 0.01, 24)
+    def reconstruct(m: jax.Array) -> jax.Array:
         data = fidelity(study, m)
         method = nn.PlugAndPlayHalfQuadratic(data, network, sigmas, strength, denoise)
         return jr.solve(method, study.estimator(m), len(sigmas))[0]
 
-    return reconstruct
+    return jax.vmap(reconstruct)(m)
 
 
+@cache
 def batched(reconstruct: Callable) -> Callable:
     """From one image to a batch: (study, m, variance, penalty)."""
 
@@ -99,13 +101,19 @@ def tuned(
 ) -> float:
     """The penalty of the grid with the best mean PSNR on patches that are not test patches."""
 
+    values = [float(score(reconstruct)(study, m, variance, jnp.float32(p), truth)) for p in grid]
+    return float(grid[values.index(max(values))])
+
+
+@cache
+def score(reconstruct: Callable) -> Callable:
+    """Compiled (study, m, variance, penalty, truth) -> mean PSNR."""
+
     def quality(study: Study, m: Any, variance: Any, penalty: Any, truth: Any) -> jax.Array:
         x = batched(reconstruct)(study, m, variance, penalty)
         return psnr(x, truth, study.range_of(truth)).mean()
 
-    score = nn.jit(quality)
-    values = [float(score(study, m, variance, jnp.float32(p), truth)) for p in grid]
-    return float(grid[values.index(max(values))])
+    return nn.jit(quality)
 
 
 CLASSICAL: dict[str, tuple[str, Callable, Any]] = {
@@ -116,12 +124,21 @@ CLASSICAL: dict[str, tuple[str, Callable, Any]] = {
         (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
     ),
     "box constraint": ("variational", constrained, None),
-    "wavelet l1, ISTA": ("variational", sparse(ista), (1e-3, 3e-3, 1e-2, 3e-2)),
-    "wavelet l1, FISTA": ("variational", sparse(fista), (1e-3, 3e-3, 1e-2, 3e-2)),
+    "wavelet l1, ISTA": ("variational", sparse(ista), (1e-3, 1e-2, 1e-1)),
+    "wavelet l1, FISTA": ("variational", sparse(fista), (1e-3, 1e-2, 1e-1)),
     "total variation": ("variational", total_variation, (3e-4, 1e-3, 3e-3, 1e-2)),
     "statistical completion": ("linear MMSE", lambda s, m, v, p: s.estimator(m), None),
 }
 """name: (group, one-image function, grid of penalties or None), for noiseless measurements."""
+
+NOISY: dict[str, tuple[Callable, Any]] = {
+    "pseudo-inverse": (lambda s, m, v, p: s.operator.adjoint(m), None),
+    "Tikhonov": (lambda s, m, v, p: tikhonov(s.operator, m, p), (1e-2, 1e-1, 1.0)),
+    "denoised completion (diagonal)": (lambda s, m, v, p: s.estimator.diagonal(m, v), None),
+    "linear MMSE (exact)": (lambda s, m, v, p: s.estimator(m, v), None),
+    "total variation": (total_variation, NOISY_TV_GRID),
+}
+"""name: (one-image function, penalties or None); for total variation they depend on the photons."""
 
 LEARNED: dict[str, str] = {
     "pseudo-inverse + CNN": "pinvnet",
@@ -133,6 +150,7 @@ LEARNED: dict[str, str] = {
 """name: file of its weights."""
 
 
+@cache
 def learned(name: str) -> Callable:
     def run(module: Any, study: Study, m: jax.Array, variance: Any = None) -> jax.Array:
         return networks.reconstruct(name, module, study, m, variance)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrecon.core import LinearOperator, static, struct
-from jaxrecon.linops.hadamard import walsh_hadamard
+from jaxrecon.core import LinearOperator, matched, static, struct
+from jaxrecon.linops.hadamard import hadamard_matrix, walsh_hadamard
 
 
 def hadamard_coefficients(image: Any) -> jax.Array:
@@ -27,11 +29,62 @@ def check_measurements(count: int, pixels: int, what: str) -> None:
         )
 
 
+_DENSE = 128  # rows of H up to which two matrix products are faster than the fast transform
+
+
+def _measure(patterns: tuple, x: jax.Array) -> jax.Array:
+    """(R x C^T)[positions], as two matrix products that keep a batch in their rows."""
+    rows, columns, positions, _ = patterns
+    if rows is None:
+        grid = hadamard_coefficients(x)
+    else:
+        grid = _product(_product(x, columns, 1, 1), rows, 0, 1)  # (v, u)
+    return grid.reshape(-1)[positions]
+
+
+def _superpose(patterns: tuple, y: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """R^T grid C, with the measurements put in their places: the adjoint of :func:`_measure`."""
+    rows, columns, _, sources = patterns
+    grid = jnp.append(y, 0)[sources]
+    if rows is None:
+        return hadamard_coefficients(grid.reshape(shape))
+    return _product(_product(grid.reshape(len(columns), -1), rows, 1, 0), columns, 0, 0)
+
+
+def _product(a: jax.Array, b: jax.Array, a_axis: int, b_axis: int) -> jax.Array:
+    return jnp.tensordot(a, b, ((a_axis,), (b_axis,)), precision=jax.lax.Precision.HIGHEST)
+
+
+@lru_cache
+def _pair(shape: tuple[int, int]) -> tuple:
+    return matched(_measure, partial(_superpose, shape=shape))
+
+
+def _distinct(indices: Any, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Sequencies along y and along x that occur among the indices; all of them under tracing."""
+    try:
+        known = np.asarray(indices)
+    except jax.errors.TracerArrayConversionError:
+        return np.arange(shape[0]), np.arange(shape[1])
+    if known.min() < 0 or known.max() >= math.prod(shape) or np.unique(known).size < known.size:
+        raise ValueError(
+            f"HadamardSubsampling: indices must be different numbers from 0 to "
+            f"{math.prod(shape) - 1} for images of {shape}, got some from {known.min()} to "
+            f"{known.max()}, {known.size - np.unique(known).size} of them repeated."
+        )
+    u, v = np.divmod(known, shape[1])
+    return np.unique(u), np.unique(v)
+
+
 class HadamardSubsampling(LinearOperator):
     r"""A f = (H f H^T)[indices] / sqrt(N): M of the N Walsh-Hadamard coefficients of an image.
 
     The rows are orthonormal, A A^T = I, so ||A|| = 1 and the pseudo-inverse is the adjoint.
     Patterns with entries -1 and +1 measure sqrt(N) A f.
+
+    Only the rows and columns of H that the indices need are multiplied with: 32 of 64 for the 333
+    coefficients of largest variance over natural images of 64 x 64, a third of the work. (Not when
+    the operator is made inside a transformed function: then all are.)
 
     Args:
         indices: (M,) int, which coefficients, as flat positions (row-major) in the 2-D sequency
@@ -41,18 +94,21 @@ class HadamardSubsampling(LinearOperator):
         dtype: of image and measurements, float32 by default; static.
 
     Raises:
-        ValueError: sides that are no powers of two, or M not in 1 ... N.
+        ValueError: sides that are no powers of two, M not in 1 ... N, indices out of range or
+            repeated.
         TypeError: indices that are not whole numbers.
     """
 
     indices: Any
     shape: tuple[int, int] = static()
     dtype: Any = static(default=jnp.float32)
+    patterns: tuple = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self._set("shape", tuple(int(n) for n in self.shape))
         self._set("dtype", jnp.dtype(self.dtype))
-        self._set("indices", jnp.asarray(self.indices))
+        indices = self.indices
+        self._set("indices", jnp.asarray(indices))
         if not jnp.issubdtype(self.indices.dtype, jnp.integer) or self.indices.ndim != 1:
             raise TypeError(
                 "HadamardSubsampling: indices must be whole numbers of shape (M,), got "
@@ -63,7 +119,25 @@ class HadamardSubsampling(LinearOperator):
                 f"HadamardSubsampling: image sides must be powers of two, got {self.shape}."
             )
         check_measurements(self.indices.size, math.prod(self.shape), "HadamardSubsampling")
+        self._set("patterns", self._make_patterns(*_distinct(indices, self.shape)))
         super().__post_init__()
+
+    def _make_patterns(self, u: np.ndarray, v: np.ndarray) -> tuple:
+        """Rows and columns of H, places of the measurements in the grid (v, u), and its inverse."""
+        if max(len(u), len(v)) > _DENSE:
+            rows = columns = None
+            size, positions = math.prod(self.shape), self.indices
+        else:
+            rows, columns = (
+                jnp.asarray(hadamard_matrix(n)[k] / math.sqrt(n), self.dtype)
+                for n, k in zip(self.shape, (u, v), strict=True)
+            )
+            row, column = jnp.divmod(self.indices, self.shape[1])
+            size = len(u) * len(v)
+            positions = jnp.searchsorted(v, column) * len(u) + jnp.searchsorted(u, row)
+        count = self.indices.size
+        sources = jnp.full(size, count).at[positions].set(jnp.arange(count))
+        return rows, columns, positions, sources
 
     @property
     def domain(self) -> Any:
@@ -74,11 +148,10 @@ class HadamardSubsampling(LinearOperator):
         return struct(self.indices.shape[-1], self.dtype)
 
     def apply(self, x: Any) -> jax.Array:
-        return hadamard_coefficients(x).reshape(-1)[self.indices]
+        return _pair(self.shape)[0](self.patterns, x)
 
     def adjoint(self, y: Any) -> jax.Array:
-        spectrum = jnp.zeros(math.prod(self.shape), y.dtype).at[self.indices].add(y)
-        return hadamard_coefficients(spectrum.reshape(self.shape))
+        return _pair(self.shape)[1](self.patterns, y, self.domain)
 
 
 class SplitHadamard(LinearOperator):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -52,13 +53,20 @@ class Evaluation(NamedTuple):
         }
 
 
+@lru_cache(maxsize=64)
+def _compiled(reconstruct: Callable, structure: Any, shapes: tuple) -> Any:
+    leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
+    return jit(reconstruct).lower(*jax.tree.unflatten(structure, leaves)).compile()
+
+
 def evaluate(
     reconstruct: Callable, arguments: tuple, truth: Any, data_range: Any, *, repeats: int = 2
 ) -> Evaluation:
     """Run a reconstruction on a test set, compiled, and measure quality and time.
 
     Args:
-        reconstruct: ``reconstruct(*arguments)`` -> images (n, y, x); jitted here.
+        reconstruct: ``reconstruct(*arguments)`` -> images (n, y, x); compiled here, once for each
+            function and set of shapes.
         arguments: what it takes: measurements, and operators or networks as pytrees (closed over,
             they would be compiled in as constants).
         truth: (n, y, x), the images that were measured.
@@ -69,7 +77,9 @@ def evaluate(
         ValueError: the reconstruction has another shape than the truth.
     """
     began = time.perf_counter()
-    compiled = jit(reconstruct).lower(*arguments).compile()
+    leaves, structure = jax.tree.flatten(arguments)
+    shapes = tuple((np.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    compiled = _compiled(reconstruct, structure, shapes)
     compile_seconds = time.perf_counter() - began
 
     def timed() -> tuple[jax.Array, float]:

@@ -94,6 +94,10 @@ def test_infeasible_number_of_measurements(count):
 
 def test_bad_input(operator, image):
     split = SplitHadamard(operator)
+    with pytest.raises(ValueError, match="1 of them repeated"):
+        HadamardSubsampling(np.array([3, 4, 3]), SHAPE)
+    with pytest.raises(ValueError, match="from 0 to 63"):
+        HadamardSubsampling(np.array([3, 64]), SHAPE)
     with pytest.raises(ValueError, match="powers of two"):
         HadamardSubsampling(np.arange(5), (6, 8))
     with pytest.raises(TypeError, match="whole numbers"):

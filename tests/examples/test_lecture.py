@@ -1,0 +1,65 @@
+"""The lecture's claims, from its own run, and the weights that ship."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxrecon
+
+ROOT = Path(__file__).parents[2]
+WEIGHTS = Path(jaxrecon.__file__).parent / "data" / "weights"
+
+
+def test_weights_ship_and_are_small():
+    names = {path.stem for path in WEIGHTS.glob("*.npz")}
+    assert names == {
+        "compnet",
+        "compnet-2",
+        "compnet-10",
+        "compnet-50",
+        "denoiser",
+        "freenet",
+        "pinvnet",
+        "unrolled",
+        "unrolled-shared",
+    }
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.npz")) < 3_000_000
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lecture")
+    subprocess.run(
+        [sys.executable, "examples/lecture.py", "--output", str(folder)], cwd=ROOT, check=True
+    )
+    for name in ("toy_two_lines", "ct_fbp", "single_pixel", "ranking", "noise_robustness"):
+        assert (folder / f"{name}.png").stat().st_size > 10_000
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.mark.slow
+def test_orderings_of_the_lecture(results):
+    found = results["differences in dB"]
+    assert found["completion over pseudo-inverse"] >= 1.0
+    assert found["compNET over completion"] >= 0.5
+    assert found["unrolled (shared) over compNET"] >= 0
+    assert found["unrolled (unshared) over compNET"] >= 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha", ["50", "10", "2"])
+def test_exact_estimator_beats_its_diagonal_approximation(results, alpha):
+    least = 0.5 if alpha == "2" else 0.0
+    gain = results["differences in dB"][f"exact over diagonal linear MMSE, alpha = {alpha}"]
+    assert gain >= least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha", ["50", "10", "2"])
+def test_a_network_trained_at_the_noise_of_the_test_beats_total_variation(results, alpha):
+    table = results["photon noise"]
+    network = table[f"compNET trained with alpha = {alpha}"][alpha]
+    assert network["psnr_mean"] >= table["total variation"][alpha]["psnr_mean"]
