@@ -79,7 +79,7 @@ def ranking(results: dict) -> Any:
     ax.set_xlim(lowest - 0.5, highest + 0.5)
     ax.set_xlabel("mean PSNR on the test set / dB")
     ax.set_title("Analytic, variational and learned reconstruction, no noise")
-    ax.legend(loc="lower right", fontsize=8)
+    ax.legend(loc="upper right", fontsize=8)
     return figure
 
 

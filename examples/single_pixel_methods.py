@@ -24,11 +24,10 @@ from jaxrecon.metrics import psnr
 from jaxrecon.solvers import fista, ista, primal_dual_hybrid_gradient
 
 ITERATIONS = 200
-PRIMAL_STEP = 60.0
 NOISY_TV_GRID = {
-    50.0: (3e-3, 1e-2, 2e-2),
-    10.0: (2e-2, 4e-2, 8e-2),
-    2.0: (6e-2, 0.12, 0.25),
+    50.0: (1e-2, 2e-2, 4e-2),
+    10.0: (4e-2, 8e-2, 0.16),
+    2.0: (0.12, 0.25, 0.5),
 }
 STRENGTHS = (1e3, 1e5, 1e7)
 
@@ -63,8 +62,9 @@ def total_variation(study: Study, m: jax.Array, variance: Any, penalty: Any) -> 
     """min 1/2 ||A f - m||_W^2 + lambda TV(f), by the primal-dual hybrid gradient method."""
     g, difference = TotalVariation(study.shape).split()
     data = fidelity(study, m, variance)
+    primal = jnp.clip(0.06 / penalty, 0.05, 60.0)  # the dual field must reach the penalty
     method = primal_dual_hybrid_gradient(
-        data, penalty * g, difference, primal_step=PRIMAL_STEP, dual_step=0.124 / PRIMAL_STEP
+        data, penalty * g, difference, primal_step=primal, dual_step=0.124 / primal
     )
     return jr.solve(method, study.operator.adjoint(m), 2 * ITERATIONS)[0]
 

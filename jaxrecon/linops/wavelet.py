@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -47,6 +47,7 @@ def wavelet_filters(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(map(float, low)), tuple(map(float, high))
 
 
+@partial(jax.jit, static_argnames=("name", "levels", "axes"))
 def wavelet_transform(
     x: Any, name: str, levels: int, axes: tuple[int, ...] | None = None
 ) -> jax.Array:
@@ -74,17 +75,14 @@ def wavelet_transform(
     x = jnp.asarray(x)
     axes = as_axes(axes, x.ndim, what="wavelet_transform")
     _check_lengths(x.shape, axes, levels, what="wavelet_transform")
-    low, high = wavelet_filters(name)
-    y = x
-    for level in range(levels):
-        corner = _corner(x.shape, axes, level)
-        part = y[corner]
-        for axis in axes:
-            part = _analyse(part, low, high, axis)
-        y = part if level == 0 else y.at[corner].set(part)
-    return y
+    for axis in axes:
+        x = _analyse(x, *wavelet_filters(name), axis)
+    if levels == 1:
+        return x
+    return _with_corner(x, wavelet_transform(_corner(x, axes), name, levels - 1, axes), axes)
 
 
+@partial(jax.jit, static_argnames=("name", "levels", "axes"))
 def inverse_wavelet_transform(
     y: Any, name: str, levels: int, axes: tuple[int, ...] | None = None
 ) -> jax.Array:
@@ -92,15 +90,12 @@ def inverse_wavelet_transform(
     y = jnp.asarray(y)
     axes = as_axes(axes, y.ndim, what="inverse_wavelet_transform")
     _check_lengths(y.shape, axes, levels, what="inverse_wavelet_transform")
-    low, high = wavelet_filters(name)
-    x = y
-    for level in reversed(range(levels)):
-        corner = _corner(y.shape, axes, level)
-        part = x[corner]
-        for axis in reversed(axes):
-            part = _synthesise(part, low, high, axis)
-        x = part if level == 0 else x.at[corner].set(part)
-    return x
+    if levels > 1:
+        corner = inverse_wavelet_transform(_corner(y, axes), name, levels - 1, axes)
+        y = _with_corner(y, corner, axes)
+    for axis in reversed(axes):
+        y = _synthesise(y, *wavelet_filters(name), axis)
+    return y
 
 
 def _check_lengths(shape: tuple[int, ...], axes: tuple, levels: int, *, what: str) -> None:
@@ -113,8 +108,22 @@ def _check_lengths(shape: tuple[int, ...], axes: tuple, levels: int, *, what: st
         )
 
 
-def _corner(shape: tuple[int, ...], axes: tuple, level: int) -> tuple[slice, ...]:
-    return tuple(slice(0, n >> level if a in axes else n) for a, n in enumerate(shape))
+def _corner(y: jax.Array, axes: tuple) -> jax.Array:
+    """The approximation, in the corner at the origin."""
+    return y[tuple(slice(n // 2 if a in axes else n) for a, n in enumerate(y.shape))]
+
+
+def _with_corner(y: jax.Array, corner: jax.Array, axes: tuple) -> jax.Array:
+    """y with another approximation, put together anew.
+
+    Written with y.at[...].set(...), the CPU compiler may update y in place while it still reads the
+    corner from it (openxla/xla issue 49176), which gives wrong values inside lax.scan.
+    """
+    for axis in axes:
+        start = [corner.shape[axis] if a == axis else 0 for a in range(y.ndim)]
+        stop = [n if a == axis else corner.shape[a] for a, n in enumerate(y.shape)]
+        corner = jnp.concatenate([corner, jax.lax.slice(y, start, stop)], axis)
+    return corner
 
 
 def _analyse(x: jax.Array, low: tuple, high: tuple, axis: int) -> jax.Array:
@@ -149,6 +158,12 @@ def _synthesise(y: jax.Array, low: tuple, high: tuple, axis: int) -> jax.Array:
 
 
 def _wrap(x: jax.Array, before: int, after: int, axis: int) -> jax.Array:
+    """x continued periodically along an axis; more than once around when it is short."""
+    n = x.shape[axis]
+    if max(before, after) <= n:
+        start = jax.lax.slice_in_dim(x, n - before, n, axis=axis)
+        end = jax.lax.slice_in_dim(x, 0, after, axis=axis)
+        return jnp.concatenate([start, x, end], axis)
     widths = [(before, after) if a == axis else (0, 0) for a in range(x.ndim)]
     return jnp.pad(x, widths, mode="wrap")
 
@@ -209,5 +224,8 @@ class Wavelet(LinearOperator):
         Weights for an l1 norm that leaves the approximation alone.
         """
         mask = np.ones(self.shape, bool)
-        mask[_corner(self.shape, self.axes or (), self.levels)] = False
+        pairs = enumerate(self.shape)
+        mask[tuple(slice(n >> self.levels if a in (self.axes or ()) else n) for a, n in pairs)] = (
+            False
+        )
         return mask

@@ -79,11 +79,11 @@ TRANSFORMS = [
         "hadamard_natural_complex",
         lambda d: WalshHadamard((3, 8), (1,), "natural", complex_dtype(d)),
     ),
-    OperatorCase("wavelet_haar_1d", wavelet((8,), "haar", 3)),
-    OperatorCase("wavelet_db4", wavelet((16, 24), "db4", 2)),
-    OperatorCase("wavelet_db8_short_axis", wavelet((4, 16), "db8", 2)),
+    OperatorCase("wavelet_haar", wavelet((8, 4), "haar", 2)),
+    OperatorCase("wavelet_db4_1d", wavelet((16,), "db4", 2)),
+    OperatorCase("wavelet_db8_short_axis", wavelet((4,), "db8", 1)),
     OperatorCase("wavelet_axes_complex", wavelet((8, 3, 4), "db2", 1, (0, -1), complex_dtype)),
-    OperatorCase("wavelet_3d", wavelet((4, 8, 4), "db3", 2)),
+    OperatorCase("wavelet_haar_3d", wavelet((4, 2, 2), "haar", 1)),
 ]
 
 FILTERS = [
