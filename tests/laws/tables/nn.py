@@ -11,7 +11,7 @@ from tests.laws.cases import MethodCase
 
 def shrink(strength, z, sigma):
     """The prox of strength/2 |x|^2 at step sigma^2: the denoiser of a Gaussian prior."""
-    return z / (1 + strength * sigma**2)
+    return (z / (1 + strength * sigma**2)).astype(z.dtype)
 
 
 def gaussian_prior(dtype):
