@@ -173,12 +173,13 @@ def main() -> None:
         for name in WORK:
             rounds = chosen.rounds if name != "step" else math.ceil(chosen.rounds / 2)
             sides = {"ours": work[name], "spyrit": ask(name)}
-            times[name] = interleaved(sides, rounds, warm_up=3, pause=0.05)
+            burst = 1 if name == "step" else 10
+            times[name] = interleaved(sides, rounds, warm_up=3, pause=0.05, burst=burst)
         peer.close()
 
     print(
         f"\n{SIDE} x {SIDE} pixels, {COUNT} measurements, float32, {chosen.threads} threads; "
-        f"medians (quartiles) in ms of interleaved repeats\n"
+        f"medians (quartiles) in ms of interleaved bursts of ten calls (steps: of single calls)\n"
         f"jax {jax.__version__} on {jax.default_backend()}, spyrit {chosen.spyrit}, "
         f"Python {platform.python_version()}, {platform.machine()}\n"
     )

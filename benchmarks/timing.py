@@ -37,7 +37,11 @@ def seconds(function: Callable, *arguments: Any) -> float:
 
 
 def interleaved(
-    cases: dict[str, Callable[[], float]], rounds: int = 21, warm_up: int = 3, pause: float = 0.0
+    cases: dict[str, Callable[[], float]],
+    rounds: int = 21,
+    warm_up: int = 3,
+    pause: float = 0.0,
+    burst: int = 1,
 ) -> dict[str, Timing]:
     """Time all cases in turn, round by round.
 
@@ -46,6 +50,8 @@ def interleaved(
         rounds: how often each case is timed.
         warm_up: calls of each case before the first that counts.
         pause: seconds of rest before each case, in which the threads of the one before go idle.
+        burst: calls in a row each round, whose median counts: work that is short against waking up
+            threads and filling caches is timed as it runs in a loop.
     """
     for work in cases.values():
         for _ in range(warm_up):
@@ -54,7 +60,7 @@ def interleaved(
     for _ in range(rounds):
         for name, work in cases.items():
             time.sleep(pause)
-            times[name].append(work())
+            times[name].append(statistics.median(work() for _ in range(burst)))
     return {name: summary(values) for name, values in times.items()}
 
 

@@ -11,6 +11,7 @@ from jaxrecon.single_pixel import (
     HadamardSubsampling,
     SplitHadamard,
     acquire,
+    hadamard_coefficients,
     hadamard_covariance,
     preprocess,
     sequency_order_2d,
@@ -36,6 +37,16 @@ def test_rows_are_walsh_patterns(operator):
     matrix = np.asarray(jax.vmap(operator)(jnp.eye(64).reshape(64, 8, 8)).T)
     np.testing.assert_allclose(matrix, full[np.asarray(operator.indices)], atol=1e-6)
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(20), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "shape"), [(1, (8, 8)), (9, (8, 16)), (128, (8, 16)), (400, (256, 2))]
+)
+def test_every_way_of_computing_gives_the_same(count, shape):
+    order = sequency_order_2d(shape)[:count]
+    image = np.random.default_rng(3).random(shape).astype(np.float32)
+    full = hadamard_coefficients(image).reshape(-1)
+    np.testing.assert_allclose(HadamardSubsampling(order, shape)(image), full[order], atol=1e-5)
 
 
 def test_split_patterns_are_zero_and_one(operator):

@@ -6,11 +6,13 @@ from jaxrecon.single_pixel import HadamardSubsampling, SplitHadamard, sequency_o
 from tests.laws.cases import OperatorCase
 
 
-def subsampling(dtype):
-    return HadamardSubsampling(sequency_order_2d((8, 16))[:37], (8, 16), np.dtype(dtype))
+def subsampling(dtype, count=37, shape=(8, 16)):
+    return HadamardSubsampling(sequency_order_2d(shape)[:count], shape, np.dtype(dtype))
 
 
 OPERATORS = [
     OperatorCase("HadamardSubsampling", subsampling),
+    OperatorCase("HadamardSubsampling of sums", lambda dtype: subsampling(dtype, 9)),
+    OperatorCase("HadamardSubsampling of many", lambda dtype: subsampling(dtype, 400, (256, 2))),
     OperatorCase("SplitHadamard", lambda dtype: SplitHadamard(subsampling(dtype))),
 ]
