@@ -135,10 +135,10 @@ class Stage(NamedTuple):
 
 STAGES = (
     Stage("base", None, 16, 2e-3),
-    Stage("compnet", "base", 6, 5e-4),
+    Stage("compnet", "base", 12, 1e-3),
     Stage("unrolled-shared", "base", 5, 5e-4),
-    Stage("freenet", "base", 6, 1e-4),
-    Stage("pinvnet", "compnet", 6, 5e-4),
+    Stage("freenet", "compnet", 12, 2e-4),
+    Stage("pinvnet", "compnet", 12, 1e-3),
     Stage("unrolled", "unrolled-shared", 2, 4e-4),
     Stage("compnet-10", "base", 4, 5e-4, 10.0),
     Stage("compnet-50", "base", 3, 5e-4, 50.0),
@@ -146,8 +146,8 @@ STAGES = (
     Stage("denoiser", None, 6, 2e-3),
 )
 """One long training gives the base; the others start from it, so that they differ in method only.
-Frozen (compnet) and free (freenet) first layers get equal numbers of further epochs; pinvnet, whose
-input is another one, starts from compnet."""
+pinvnet and freenet start from compnet, the one on another input and the other with its first layer
+free, and get as many further epochs as compnet had from the base."""
 
 
 BITS = {"base": 32, "freenet": 7}

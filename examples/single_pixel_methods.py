@@ -29,7 +29,7 @@ NOISY_TV_GRID = {
     10.0: (4e-2, 8e-2, 0.16),
     2.0: (0.12, 0.25, 0.5),
 }
-STRENGTHS = (1e3, 1e5, 1e7)
+STRENGTHS = (1e5, 1e7)
 
 
 def fidelity(study: Study, m: jax.Array, variance: Any = None) -> jr.Functional:
@@ -75,7 +75,7 @@ def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
 
 def plug_and_play(network: Any, study: Study, m: jax.Array, strength: Any) -> jax.Array:
     """Half-quadratic splitting with the trained denoiser in the place of a prox, on a batch."""
-    sigmas = jnp.geomspace(0.1, 0.01, 16)
+    sigmas = jnp.geomspace(0.1, 0.005, 12)
 
     def reconstruct(m: jax.Array) -> jax.Array:
         data = fidelity(study, m)
