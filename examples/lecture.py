@@ -10,6 +10,7 @@ Writes results/results.json, a table on the terminal, and figures.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -31,8 +32,6 @@ from jaxrecon import nn
 from jaxrecon.data.stl10 import stl10_batches
 from jaxrecon.train import Evaluation, evaluate
 
-TUNING_PATCHES = 48
-
 
 class Run:
     """Collects results and shows what is being done."""
@@ -53,7 +52,7 @@ def noiseless(run: Run, study: Study, modules: dict) -> dict[str, Evaluation]:
     """Every method on noiseless measurements of the test images."""
     measure = jax.jit(jax.vmap(study.operator))
     m = measure(study.test)
-    tuning = study.validation[:: len(study.validation) // TUNING_PATCHES]
+    tuning = study.tuning
     tuning_m = measure(tuning)
     evaluations, table = {}, {}
 
@@ -100,24 +99,24 @@ def noiseless(run: Run, study: Study, modules: dict) -> dict[str, Evaluation]:
 
 def noisy(run: Run, study: Study, modules: dict) -> dict[str, dict[str, Evaluation]]:
     """Photon levels for testing (columns) against those for training, with TV in the same table."""
-    tuning = study.validation[:: len(study.validation) // TUNING_PATCHES]
+    tuning = study.tuning
     evaluations: dict[str, dict[str, Evaluation]] = {}
     table: dict[str, dict[str, Any]] = {}
     simulate = jax.jit(networks.measure)
+
+    def record(alpha: float, name: str, function: Callable, arguments: tuple, **extra: Any) -> None:
+        data_range, column = study.range_of(study.test), f"{alpha:g}"
+        result = run.step(
+            f"{name}, alpha = {column}",
+            lambda: evaluate(function, arguments, study.test, data_range, repeats=1),
+        )
+        evaluations.setdefault(name, {})[column] = result
+        table.setdefault(name, {})[column] = result.summary() | extra
+
     for alpha in networks.PHOTONS:
         key = jax.random.key(int(alpha))
         m, variance = simulate(key, study.test, alpha, study)
         tuning_m, tuning_variance = simulate(jax.random.fold_in(key, 1), tuning, alpha, study)
-
-        def record(name: str, function: Callable, arguments: tuple, **extra: Any) -> None:
-            result = run.step(
-                f"{name}, alpha = {alpha:g}",  # noqa: B023
-                lambda: evaluate(
-                    function, arguments, study.test, study.range_of(study.test), repeats=1
-                ),
-            )
-            evaluations.setdefault(name, {})[f"{alpha:g}"] = result  # noqa: B023
-            table.setdefault(name, {})[f"{alpha:g}"] = result.summary() | extra  # noqa: B023
 
         for name, (function, by_level) in methods.NOISY.items():
             grid = by_level[alpha] if isinstance(by_level, dict) else by_level
@@ -125,11 +124,13 @@ def noisy(run: Run, study: Study, modules: dict) -> dict[str, dict[str, Evaluati
             if grid is not None:
                 chosen = methods.tuned(function, study, tuning_m, tuning_variance, grid, tuning)
                 penalty, extra = jnp.float32(chosen), {"penalty": chosen}
-            record(name, methods.batched(function), (study, m, variance, penalty), **extra)
+            arguments = (study, m, variance, penalty)
+            record(alpha, name, methods.batched(function), arguments, **extra)
         for trained in ("", *(f"-{level:g}" for level in networks.PHOTONS)):
             file = f"compnet{trained}"
             label = f"alpha = {trained[1:]}" if trained else "no noise"
             record(
+                alpha,
                 f"compNET trained with {label}",
                 methods.learned("compnet"),
                 (modules[file], study, m, variance),
@@ -187,11 +188,15 @@ def print_tables(results: dict) -> None:
 
 
 def load_stl10(folder: str) -> tuple[np.ndarray, np.ndarray]:
-    """The first 20,000 images of train + unlabelled, and the first 1,000 test images, 64 x 64."""
-    unit = (0.0, 1.0)
-    train = stl10_batches(folder, "train+unlabeled", size=SHAPE[0], count=20_000, value_range=unit)
-    test = stl10_batches(folder, "test", size=SHAPE[0], count=1_000, value_range=unit)
-    return np.concatenate(list(train)), np.concatenate(list(test))
+    """Up to 20,000 images of train + unlabelled and up to 1,000 of test, in the files' order."""
+
+    def first(split: str, count: int) -> np.ndarray:
+        batches = stl10_batches(
+            folder, split, size=SHAPE[0], batch_size=100, value_range=(0.0, 1.0)
+        )
+        return np.concatenate(list(itertools.islice(batches, count // 100)))
+
+    return first("train+unlabeled", 20_000), first("test", 1_000)
 
 
 def main() -> None:

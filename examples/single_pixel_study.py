@@ -19,6 +19,7 @@ from jaxrecon.single_pixel import (
 
 SHAPE = (64, 64)
 MEASUREMENTS = 333
+TUNING_PATCHES = 48
 
 
 class Study(NamedTuple):
@@ -39,6 +40,11 @@ class Study(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         return SHAPE
+
+    @property
+    def tuning(self) -> jax.Array:
+        """The training patches on which the penalties of classical methods are chosen."""
+        return self.validation[:: max(1, len(self.validation) // TUNING_PATCHES)]
 
     def range_of(self, images: Any) -> jax.Array:
         """max - min of each image: the data range of the published table (ISBI 2020)."""

@@ -138,7 +138,7 @@ def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
 def compiler_options() -> dict[str, str]:
     """Options for `jax.jit` with which convolutions run fast on this backend.
 
-    On CPU they keep convolutions on Eigen, which is 2 to 4 times as fast as the default library;
+    On CPU they keep convolutions on Eigen, which is faster than the default library for them;
     elsewhere, and where the installed XLA does not know the option, there are none.
     """
     if jax.default_backend() != "cpu":

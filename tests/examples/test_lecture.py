@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxrecon
@@ -63,3 +64,21 @@ def test_a_network_trained_at_the_noise_of_the_test_beats_total_variation(result
     table = results["photon noise"]
     network = table[f"compNET trained with alpha = {alpha}"][alpha]
     assert network["psnr_mean"] >= table["total variation"][alpha]["psnr_mean"]
+
+
+@pytest.mark.slow
+def test_training_and_the_study_on_stl10_files(tmp_path):
+    """One command trains and runs, from binary files in the true format (smooth random images)."""
+    random = np.random.default_rng(0)
+    for name, count in (("train_X", 200), ("unlabeled_X", 200), ("test_X", 20)):
+        images = random.normal(size=(count, 3, 96, 96)).cumsum(axis=2).cumsum(axis=3)
+        images -= images.min(axis=(2, 3), keepdims=True)
+        images *= 255 / images.max(axis=(2, 3), keepdims=True)
+        images.astype(np.uint8).tofile(tmp_path / f"{name}.bin")
+    output = tmp_path / "results"
+    command = [sys.executable, "examples/lecture.py", "--stl10", str(tmp_path), "--train"]
+    subprocess.run([*command, "--output", str(output)], cwd=ROOT, check=True)
+    settings = json.loads((output / "results.json").read_text())["settings"]
+    assert settings["training images"] == 400
+    assert settings["test images"] == 20
+    assert len(list((output / "weights").glob("*.npz"))) == 9
