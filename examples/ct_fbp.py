@@ -52,7 +52,7 @@ def total_variation(
     `weight` and the step sizes do not depend on units and number of views.
     """
     length = geometry.pixel_size[0] * jnp.sqrt(geometry.views * geometry.image_shape[0])
-    operator = (1 / length) * ct.ParallelBeam(geometry)
+    operator = (1 / length) * ct.XRayTransform(geometry)
     fidelity = LeastSquares(None, data / (length * WATER), jnp.mean(variance) / variance)
     tv, difference = TotalVariation(geometry.image_shape).split()
     method = primal_dual_hybrid_gradient(
@@ -75,7 +75,7 @@ def run(output_folder: str | Path | None = None) -> tuple[dict, Any]:
 
     geometries, sinograms = {}, {}
     for views in (MANY, FEW):
-        geometry = ct.equispaced((PIXELS, PIXELS), views, pixel_size=pixel)
+        geometry = ct.parallel_beam((PIXELS, PIXELS), views, pixel_size=pixel)
         scanner = geometry.replace(image_shape=fine.shape, pixel_size=spacing)
         geometries[views], sinograms[views] = geometry, project(fine, scanner)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import tqdm
 from flax import nnx
 from single_pixel_study import Study
@@ -27,6 +28,10 @@ from jaxrecon.single_pixel import acquire, preprocess
 STEPS = 3  # of the unrolled networks
 NOISELESS = 0.0  # stands for infinitely many photons
 PHOTONS = (50.0, 10.0, 2.0)
+BATCH = 32
+FIRST_LAYER_RATE = 1 / 64
+"""Adam moves every weight alike, and those of the linear first layer are of the size of a Hadamard
+pattern's, 1/64, where a convolution's are near 1: unscaled, the layer forgets its covariance."""
 
 weights_folder = Path(str(files("jaxrecon") / "data" / "weights"))
 
@@ -124,6 +129,19 @@ def loss_of(name: str, study: Study, photons: float) -> Callable:
     return denoising if name == "denoiser" else reconstruction
 
 
+def optimiser_of(stage: Stage, patches: int) -> Any:
+    """Adam. The weights of the free first layer get steps in proportion to their size."""
+    adam = train.adam_cosine(stage.epochs * (patches // BATCH), stage.learning_rate)
+
+    def in_first_layer(parameters: Any) -> Any:
+        def inside(path: Any, _: Any) -> bool:
+            return "first" in jax.tree_util.keystr(path)
+
+        return jax.tree_util.tree_map_with_path(inside, parameters)
+
+    return optax.chain(adam, optax.masked(optax.scale(FIRST_LAYER_RATE), in_first_layer))
+
+
 class Stage(NamedTuple):
     name: str
     start: str | None
@@ -143,7 +161,7 @@ STAGES = (
     Stage("compnet-10", "base", 4, 5e-4, 10.0),
     Stage("compnet-50", "base", 3, 5e-4, 50.0),
     Stage("compnet-2", "compnet-10", 4, 5e-4, 2.0),
-    Stage("denoiser", None, 6, 2e-3),
+    Stage("denoiser", None, 24, 2e-3),
 )
 """One long training gives the base; the others start from it, so that they differ in method only.
 pinvnet and freenet start from compnet, the one on another input and the other with its first layer
@@ -177,7 +195,8 @@ def train_all(study: Study, folder: Path = weights_folder, only: tuple[str, ...]
             study.train,
             key=jax.random.key(hash_of(stage.name)),
             epochs=stage.epochs,
-            learning_rate=stage.learning_rate,
+            batch_size=BATCH,
+            optimiser=optimiser_of(stage, len(study.train)),
             validate=partial(quality, study),
             progress=lambda it, n, name=stage.name: tqdm.tqdm(it, total=n, desc=name),
         )

@@ -75,7 +75,7 @@ def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
 
 def plug_and_play(network: Any, study: Study, m: jax.Array, strength: Any) -> jax.Array:
     """Half-quadratic splitting with the trained denoiser in the place of a prox, on a batch."""
-    sigmas = jnp.geomspace(0.1, 0.005, 12)
+    sigmas = jnp.geomspace(0.1, 0.005, 24)
 
     def reconstruct(m: jax.Array) -> jax.Array:
         data = fidelity(study, m)

@@ -78,10 +78,8 @@ def backproject_pixels(sinogram: Any, geometry: ParallelGeometry) -> jax.Array:
     sinogram = jnp.asarray(sinogram)
     space = geometry.sinogram_space
     check_space(sinogram, space, what="backproject_pixels", argument="sinogram")
-    dy, dx = geometry.pixel_size
-    rows, columns = geometry.image_shape
-    y = dy * (jnp.arange(rows, dtype=geometry.dtype) - (rows - 1) / 2)[:, None]
-    x = dx * (jnp.arange(columns, dtype=geometry.dtype) - (columns - 1) / 2)
+    y, x = geometry.pixel_positions()
+    y = y[:, None]
     first = geometry.positions[0] - geometry.pitch  # one empty bin at either end
     padded = jnp.pad(sinogram, ((0, 0), (1, 1)))
     last = geometry.bins

@@ -8,17 +8,17 @@ from tests.laws.cases import OperatorCase
 
 def turned(geometry):
     """By an odd angle: linear interpolation has kinks where bins meet pixels, as at angle 0."""
-    return ct.ParallelBeam(geometry.replace(angles=geometry.angles + 0.13))
+    return ct.XRayTransform(geometry.replace(angles=geometry.angles + 0.13))
 
 
 def square(dtype):
-    return turned(ct.equispaced((12, 12), 7, offset=0.07, dtype=dtype))
+    return turned(ct.parallel_beam((12, 12), 7, offset=0.07, dtype=dtype))
 
 
 def oblong(dtype):
     """Oblong pixels and image, shifted detector, full turn."""
     return turned(
-        ct.equispaced(
+        ct.parallel_beam(
             (9, 14),
             8,
             arc=0.97 * 2 * np.pi,
@@ -32,6 +32,6 @@ def oblong(dtype):
 
 
 OPERATORS = [
-    OperatorCase("ct.ParallelBeam square", square),
-    OperatorCase("ct.ParallelBeam oblong", oblong),
+    OperatorCase("ct.XRayTransform square", square),
+    OperatorCase("ct.XRayTransform oblong", oblong),
 ]

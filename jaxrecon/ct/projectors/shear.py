@@ -1,4 +1,4 @@
-r"""Parallel-beam line integrals by shearing the image, and the exact adjoint.
+r"""The model "shear": parallel-beam line integrals by shearing the image, and the exact adjoint.
 
 For a view with |sin theta| dy <= |cos theta| dx the ray at s meets row y at x = X - y tan(theta)
 with X = s / cos(theta), so its integral is
@@ -20,58 +20,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_space, complex_dtype, struct
 from jaxrecon.core.matched import matched
 from jaxrecon.ct.geometry import ParallelGeometry
 
 _PHASES = 2  # samples of the sheared sum q per pixel
-
-
-def project(image: Any, geometry: ParallelGeometry) -> jax.Array:
-    r"""Line integrals p(theta, s) = integral of f along x cos(theta) + y sin(theta) = s.
-
-    Args:
-        image: (rows, columns), e.g. attenuation in 1/mm; of the dtype of the geometry, or complex.
-        geometry: the rays. Derivatives in its angles and lengths are those of this model, exact
-            between the kinks of linear interpolation.
-
-    Returns:
-        (views, bins), the unit of the image times mm.
-
-    Raises:
-        ValueError, TypeError: the image is not of geometry.image_space.
-    """
-    image = jnp.asarray(image)
-    check_space(
-        image, _like(geometry.image_space, image), what="ct.project(image)", argument="image"
-    )
-    return _matched_project(geometry, image)
-
-
-def backproject(sinogram: Any, geometry: ParallelGeometry) -> jax.Array:
-    """The adjoint of :func:`project` in the plain inner product: <A f, p> = <f, A^H p>.
-
-    It smears each value along its ray with the weights of the forward model. It is no inverse; see
-    :func:`jaxrecon.ct.filtered_backprojection`.
-
-    Args:
-        sinogram: (views, bins) of the dtype of the geometry, or complex.
-        geometry: the rays.
-
-    Returns:
-        (rows, columns).
-
-    Raises:
-        ValueError, TypeError: the sinogram is not of geometry.sinogram_space.
-    """
-    sinogram = jnp.asarray(sinogram)
-    space = _like(geometry.sinogram_space, sinogram)
-    check_space(sinogram, space, what="ct.backproject(sinogram)", argument="sinogram")
-    return _matched_backproject(geometry, sinogram, _like(geometry.image_space, sinogram))
-
-
-def _like(space: jax.ShapeDtypeStruct, x: jax.Array) -> jax.ShapeDtypeStruct:
-    return struct(space.shape, complex_dtype(space.dtype)) if jnp.iscomplexobj(x) else space
 
 
 class _Shear(NamedTuple):
@@ -97,7 +49,8 @@ def _shears(geometry: ParallelGeometry) -> _Shear:
     major, minor = jnp.where(steep, sin, cos), jnp.where(steep, cos, sin)
     centre_y, centre_x = (_centre(n, geometry) for n in geometry.image_shape)
     half, _ = _grid(geometry)
-    pixels = geometry.positions / (major * along)[:, None]
+    middle = geometry.centre[0] * cos + geometry.centre[1] * sin  # s of the middle of the image
+    pixels = (geometry.positions - middle[:, None]) / (major * along)[:, None]
     return _Shear(
         steep=steep.astype(jnp.int32),
         slope=minor * across / (major * along),
@@ -227,4 +180,4 @@ def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
     return (images[0] + images[1].T)[top : top + rows, left : left + columns]
 
 
-_matched_project, _matched_backproject = matched(_project, _backproject, loop_on_cpu=True)
+project_shear, backproject_shear = matched(_project, _backproject, loop_on_cpu=True)
