@@ -61,10 +61,23 @@ def untrained(study: Study) -> dict[str, Any]:
 
 def load(study: Study, folder: Path = weights_folder) -> dict[str, Any]:
     """Every network by name, with the weights of a folder (those of the package by default)."""
-    return {
+    modules = {
         name: train.load_weights(folder / f"{name}.npz", module)
         for name, module in nnx.eval_shape(lambda: untrained(study)).items()
     }
+    modules["freenet"] = move_first_layer(modules["freenet"], study, 1.0)
+    return modules
+
+
+def move_first_layer(module: Any, study: Study, sign: float) -> Any:
+    """The free first layer plus or minus the linear MMSE estimator that its training starts from.
+
+    Files hold the difference: it is a hundred times smaller than the layer, and so is the error
+    that rounding it to a few bits leaves.
+    """
+    start = nn.AffineLayer(*study.affine, study.shape, free=True)
+    first = jax.tree.map(lambda a, b: a + sign * b, module.first, start)
+    return nn.DirectReconstruction(module.network, first)
 
 
 def reconstruct(name: str, module: Any, study: Study, m: jax.Array, variance: Any = None) -> Any:
@@ -201,7 +214,10 @@ def train_all(study: Study, folder: Path = weights_folder, only: tuple[str, ...]
             progress=lambda it, n, name=stage.name: tqdm.tqdm(it, total=n, desc=name),
         )
         bits = BITS.get(stage.name, 8)
-        size = train.save_weights(folder / f"{stage.name}.npz", result.module, bits=bits)
+        module = result.module
+        if stage.name == "freenet":
+            module = move_first_layer(module, study, -1.0)
+        size = train.save_weights(folder / f"{stage.name}.npz", module, bits=bits)
         print(
             f"{stage.name}: {nn.parameter_count(result.module):,} parameters, {size / 1e3:.0f} kB, "
             f"validation {np.array2string(result.validation, precision=2)} dB, "

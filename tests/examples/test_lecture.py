@@ -51,6 +51,13 @@ def test_orderings_of_the_lecture(results):
 
 
 @pytest.mark.slow
+def test_every_learned_method_is_at_least_as_good_as_tuned_total_variation(results):
+    over = {k: v for k, v in results["differences in dB"].items() if "over total variation" in k}
+    assert len(over) == 6
+    assert min(over.values()) >= 0, over
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", ["50", "10", "2"])
 def test_exact_estimator_beats_its_diagonal_approximation(results, alpha):
     least = 0.5 if alpha == "2" else 0.0
