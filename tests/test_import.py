@@ -81,7 +81,7 @@ FLOORS = {
     "functionals": {"core", "linops", "solvers"},
     "direct": {"core", "linops", "functionals", "solvers"},
     "single_pixel": {"core", "linops", "functionals", "solvers", "direct", "noise"},
-    "ct": {"core", "linops", "functionals", "solvers", "direct", "noise", "data"},
+    "ct": {"core", "linops", "functionals", "solvers", "direct", "noise", "data", "plot"},
 }
 
 

@@ -3,8 +3,39 @@
 Lengths are in mm, angles in radians, attenuation in 1/mm; images are (y, x), sinograms (view, bin).
 """
 
-from jaxrecon.ct.direct import angular_weights, backproject_pixels, filtered_backprojection
-from jaxrecon.ct.filters import WINDOWS, filter_sinogram, ramp_response
+from jaxrecon.ct import convert
+from jaxrecon.ct.corrections import (
+    WATER_BONE,
+    alvarez_macovski_basis,
+    apply_polynomial,
+    correct_bone,
+    decompose_data,
+    decompose_images,
+    decomposition_covariance,
+    dual_energy_data,
+    interpolate_trace,
+    metal_trace,
+    normalised_interpolation,
+    polychromatic_projection,
+    remove_rings_by_sorting,
+    remove_rings_by_wavelets,
+    tissue_prior,
+    trace_weights,
+    virtual_monoenergetic,
+    water_polynomial,
+)
+from jaxrecon.ct.datasets import ellipses_geometry, lodopab_geometry
+from jaxrecon.ct.direct import (
+    WINDOWS,
+    angular_weights,
+    backproject_pixels,
+    extrapolate,
+    filter_sinogram,
+    filtered_backprojection,
+    ramp_response,
+    redundancy_weights,
+)
+from jaxrecon.ct.draw import draw_geometry
 from jaxrecon.ct.geometry import (
     ConeGeometry,
     FanGeometry,
@@ -18,31 +49,83 @@ from jaxrecon.ct.geometry import (
     parallel_beam,
     short_scan_arc,
 )
+from jaxrecon.ct.materials import (
+    MATERIALS,
+    Material,
+    linear_attenuation,
+    mixture,
+    split_water_bone,
+)
 from jaxrecon.ct.operator import XRayTransform
 from jaxrecon.ct.projectors import backproject, project
 from jaxrecon.ct.simulate import log_transform, transmission_counts
+from jaxrecon.ct.spectrum import (
+    TUBE_VOLTAGES,
+    Spectrum,
+    attenuation_table,
+    monochromatic,
+    polychromatic_transmission,
+    tube_spectrum,
+)
+from jaxrecon.ct.subsets import view_subsets
 
 __all__ = [
+    "MATERIALS",
+    "TUBE_VOLTAGES",
+    "WATER_BONE",
     "WINDOWS",
     "ConeGeometry",
     "FanGeometry",
     "Geometry",
+    "Material",
     "ParallelGeometry",
     "ParallelGeometry3D",
+    "Spectrum",
     "VectorGeometry",
     "XRayTransform",
+    "alvarez_macovski_basis",
     "angular_weights",
+    "apply_polynomial",
     "as_vectors",
+    "attenuation_table",
     "backproject",
     "backproject_pixels",
     "cone_beam",
+    "convert",
+    "correct_bone",
+    "decompose_data",
+    "decompose_images",
+    "decomposition_covariance",
+    "draw_geometry",
+    "dual_energy_data",
+    "ellipses_geometry",
+    "extrapolate",
     "fan_beam",
     "filter_sinogram",
     "filtered_backprojection",
+    "interpolate_trace",
+    "linear_attenuation",
+    "lodopab_geometry",
     "log_transform",
+    "metal_trace",
+    "mixture",
+    "monochromatic",
+    "normalised_interpolation",
     "parallel_beam",
+    "polychromatic_projection",
+    "polychromatic_transmission",
     "project",
     "ramp_response",
+    "redundancy_weights",
+    "remove_rings_by_sorting",
+    "remove_rings_by_wavelets",
     "short_scan_arc",
+    "split_water_bone",
+    "tissue_prior",
+    "trace_weights",
     "transmission_counts",
+    "tube_spectrum",
+    "view_subsets",
+    "virtual_monoenergetic",
+    "water_polynomial",
 ]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_choice
+from jaxrecon.data.dicom import read_ct
 
 WATER = 0.0192
 """Attenuation of water in 1/mm at 70 keV, about the mean energy of a 120 kV spectrum."""
@@ -42,29 +43,8 @@ def ct_slice(name: str = "head", path: str | os.PathLike | None = None) -> Slice
         ValueError: an unknown name, or a file that is no CT slice.
     """
     check_choice(name, tuple(_SLICES), what="ct_slice", argument="name")
-    try:
-        import pydicom
-        from pydicom.errors import InvalidDicomError
-    except ImportError as error:
-        raise ImportError(_missing("pydicom")) from error
     path = _packaged(_SLICES[name]) if path is None else os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"ct_slice found no file at {path}.")
-    try:
-        dataset = pydicom.dcmread(path)
-    except InvalidDicomError as error:
-        raise ValueError(f"ct_slice expected a DICOM file, and {path} is none.") from error
-    if dataset.get("Modality") != "CT" or "PixelSpacing" not in dataset:
-        raise ValueError(
-            f"ct_slice expected a CT slice with its pixel spacing, but {path} has the modality "
-            f"{dataset.get('Modality')} and the spacing {dataset.get('PixelSpacing')}."
-        )
-    stored = dataset.pixel_array.astype(np.float32)
-    if stored.ndim != 2:
-        raise ValueError(f"ct_slice expected one slice, but {path} holds {stored.shape}.")
-    hounsfield = stored * float(dataset.get("RescaleSlope", 1)) + float(
-        dataset.get("RescaleIntercept", 0)
-    )
+    dataset, hounsfield = read_ct(path, what="ct_slice", extra="examples")
     dy, dx = (float(length) for length in dataset.PixelSpacing)
     return Slice(np.asarray(attenuation_from_hounsfield(hounsfield)), (dy, dx))
 
@@ -88,12 +68,9 @@ def _packaged(file: str) -> str:
     try:
         from data_store import DataStore
     except ImportError as error:
-        raise ImportError(_missing("pydicom-data")) from error
+        message = "ct_slice needs pydicom-data: pip install 'jaxrecon[examples]'"
+        raise ImportError(message) from error
     try:
         return DataStore().get_path(file)
     except Exception as error:
         raise FileNotFoundError(f"pydicom-data no longer holds {file}.") from error
-
-
-def _missing(package: str) -> str:
-    return f"ct_slice needs {package}: pip install 'jaxrecon[examples]'"

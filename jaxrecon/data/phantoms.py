@@ -1,4 +1,4 @@
-"""Phantoms made of ellipses: as pixels, and as exact line integrals (the Radon transform).
+"""Phantoms in the plane: made of ellipses, drawn as pixels, and their exact Radon transform.
 
 Coordinates in mm from the image centre: x grows along a row, y from the first row to the last, so
 the first row, at the top of a plot, has the smallest y.
@@ -6,15 +6,15 @@ the first row, at the top of a plot, has the smallest y.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_choice, check_positive_int
-from jaxrecon.core.pytree import Pytree
+from jaxrecon.data.line_integrals import Phantom, line_integrals, sum_over_shapes
 
 # Columns: semi-axis along x, along y, centre x, centre y (upwards), rotation in degrees, and the
 # values of the original and of the modified phantom.
@@ -34,7 +34,7 @@ _SHEPP_LOGAN = np.array(
 )
 
 
-class Ellipses(Pytree):
+class Ellipses(Phantom):
     """A sum of n constant ellipses, f(x, y) = sum of the values of those that contain (x, y).
 
     Args:
@@ -47,8 +47,10 @@ class Ellipses(Pytree):
         ValueError: the number of ellipses differs between the fields.
     """
 
-    value: Any
-    centre: Any
+    dimension: ClassVar[int] = 2
+
+    value: Any  # type: ignore[assignment]
+    centre: Any  # type: ignore[assignment]
     semi_axes: Any
     angle: Any
 
@@ -62,6 +64,10 @@ class Ellipses(Pytree):
                     f"Ellipses expected {name} of shape {(value.size, *shape)}, got {field.shape}."
                 )
             self._set(name, field)
+
+    def to_unit_ball(self) -> jax.Array:
+        cos, sin = jnp.cos(self.angle), jnp.sin(self.angle)
+        return jnp.stack([jnp.stack([cos, sin]), jnp.stack([-sin, cos])]) / self.semi_axes[:, None]
 
 
 def shepp_logan(field_of_view: Any, variant: str = "modified", dtype: Any = None) -> Ellipses:
@@ -136,70 +142,56 @@ def random_ellipses(
 
 
 def rasterise(
-    ellipses: Ellipses, shape: tuple[int, int], pixel_size: Any, supersampling: int = 1
+    phantom: Phantom, shape: tuple[int, int], pixel_size: Any, supersampling: int = 1
 ) -> jax.Array:
     """The phantom as an image (y, x): its value at pixel centres, or averaged over each pixel.
 
     Args:
-        ellipses: the phantom; the image has its dtype.
+        phantom: :class:`Ellipses` or another phantom in the plane; the image has its dtype.
         shape: static (rows, columns).
         pixel_size: mm, one number or (dy, dx).
         supersampling: k > 1 averages k x k points per pixel.
 
     Raises:
-        ValueError: shape or supersampling not positive whole numbers.
+        ValueError: a phantom in space; shape or supersampling not positive whole numbers.
     """
     what = "rasterise"
+    if phantom.dimension != 2:
+        raise ValueError("rasterise expected a phantom in the plane; use rasterise_volume.")
     rows, columns = (check_positive_int(n, what=what, argument="shape") for n in shape)
     fine = check_positive_int(supersampling, what=what, argument="supersampling")
-    dtype = ellipses.value.dtype
+    return _rasterise(phantom, pixel_size, (rows, columns), fine)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _rasterise(phantom: Phantom, pixel_size: Any, shape: tuple[int, int], fine: int) -> jax.Array:
+    rows, columns = shape
+    dtype = phantom.value.dtype
     dy, dx = jnp.broadcast_to(jnp.asarray(pixel_size, dtype), (2,)) / fine
     y = dy * (jnp.arange(rows * fine, dtype=dtype) - (rows * fine - 1) / 2)[:, None]
     x = dx * (jnp.arange(columns * fine, dtype=dtype) - (columns * fine - 1) / 2)
 
-    def one(e: Ellipses) -> jax.Array:
-        cos, sin = jnp.cos(e.angle), jnp.sin(e.angle)
-        u = ((x - e.centre[0]) * cos + (y - e.centre[1]) * sin) / e.semi_axes[0]
-        v = ((y - e.centre[1]) * cos - (x - e.centre[0]) * sin) / e.semi_axes[1]
-        return jnp.where(u**2 + v**2 <= 1, e.value, 0)
+    def one(ellipse: Phantom) -> jax.Array:
+        return jnp.where(ellipse.contains(x, y), ellipse.value, 0)
 
-    image = _sum(one, ellipses, (rows * fine, columns * fine))
+    image = sum_over_shapes(phantom, one, (rows * fine, columns * fine))
     return image.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
 
 
-def radon(ellipses: Ellipses, angles: Any, positions: Any) -> jax.Array:
+def radon(phantom: Phantom, angles: Any, positions: Any) -> jax.Array:
     r"""Exact line integrals p(view, bin) along the lines x cos(theta) + y sin(theta) = s.
 
-    An ellipse of semi-axes a, b with half-width r(theta)^2 = a^2 cos^2(theta - phi)
-    + b^2 sin^2(theta - phi), seen at the distance s from its centre, has the integral
-    2 value a b sqrt(r^2 - s^2) / r^2.
-
     Args:
-        ellipses: the phantom; the sinogram has its dtype.
+        phantom: :class:`Ellipses` or another phantom in the plane; the sinogram has its dtype.
         angles: theta of each view, (views,), radians.
         positions: s of each bin, (bins,) in mm.
 
     Returns:
-        (views, bins), in mm times the unit of the values. Differentiable; the derivative in s
-        grows without bound at the edge of an ellipse.
+        (views, bins), in mm times the unit of the values; :func:`line_integrals` has the details.
     """
-    dtype = ellipses.value.dtype
-    theta = jnp.asarray(angles, dtype)[:, None]
-    s = jnp.asarray(positions, dtype)
+    dtype = phantom.value.dtype
+    theta = jnp.asarray(angles, dtype)
     cos, sin = jnp.cos(theta), jnp.sin(theta)
-
-    def one(e: Ellipses) -> jax.Array:
-        a, b = e.semi_axes
-        r2 = (a * jnp.cos(theta - e.angle)) ** 2 + (b * jnp.sin(theta - e.angle)) ** 2
-        height = r2 - (s - e.centre[0] * cos - e.centre[1] * sin) ** 2
-        inside = height > 0
-        root = jnp.where(inside, jnp.sqrt(jnp.where(inside, height, 1)), 0)
-        return 2 * e.value * a * b * root / r2
-
-    return _sum(one, ellipses, (theta.shape[0], s.shape[0]))
-
-
-def _sum(one: Callable, ellipses: Ellipses, shape: tuple[int, int]) -> jax.Array:
-    """Sum of one(e) over the ellipses, holding one at a time in memory."""
-    zero = jnp.zeros(shape, ellipses.value.dtype)
-    return jax.lax.scan(lambda total, e: (total + one(e), None), zero, ellipses)[0]
+    u, d = jnp.stack([cos, sin], axis=-1), jnp.stack([-sin, cos], axis=-1)
+    s = jnp.asarray(positions, dtype)
+    return line_integrals(phantom, s[:, None] * u[:, None], d[:, None])

@@ -164,17 +164,23 @@ class Geometry(Pytree):
 
     def _check_source_outside(self) -> None:
         """The source must not be inside the image, or rays would start within the object."""
-        distance: Any = self.source_distance  # type: ignore[attr-defined]
-        size: Any = self.pixel_size  # type: ignore[attr-defined]
-        centre: Any = self.centre  # type: ignore[attr-defined]
-        if any(isinstance(a, Tracer) for a in (distance, size, centre)):
+        names = ("source_distance", "axis_shift", "angles", "pixel_size", "centre")
+        fields: Any = [getattr(self, name) for name in names]
+        height: Any = getattr(self, "source_z", None)
+        if any(isinstance(field, Tracer) for field in (*fields, height)):
             return
-        sides = np.asarray(size)[-2:] * np.asarray(self.image_shape[-2:]) / 2
-        if float(distance) <= float(np.min(sides)) and not np.any(np.asarray(centre)):
+        distance, shift, angles, size, centre = (np.asarray(field) for field in fields)
+        cos, sin = np.cos(angles), np.sin(angles)
+        source = [distance * sin + shift * cos, -distance * cos + shift * sin]
+        source = np.stack(source if height is None else [*source, np.asarray(height)], axis=-1)
+        half = (size * self.image_shape)[::-1] / 2
+        inside = np.all(np.abs(source - centre) < half, axis=-1)
+        if inside.any():
+            view = int(inside.argmax())
             raise ValueError(
                 f"{type(self).__name__} expected the source outside of the image, got "
-                f"source_distance = {float(distance):g} mm for an image of {2 * sides[1]:g} x "
-                f"{2 * sides[0]:g} mm. Are all lengths in mm?"
+                f"source_distance = {float(distance):g} mm for an image of {2 * half[0]:g} x "
+                f"{2 * half[1]:g} mm (view {view}). Are all lengths in mm?"
             )
 
     def _set_views(self, name: str, trailing: tuple[int, ...] = ()) -> None:

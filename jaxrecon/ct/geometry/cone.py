@@ -36,9 +36,10 @@ class ConeGeometry(Geometry):
         pitch: of the detector in mm; one number, or (dv, du).
         offset: (v, u) of the detector pixels, mm.
         axis_shift: by which source and detector together miss the axis of rotation, mm along u.
-        source_z: height of source and detector, mm; one number, or (views,) for a helix.
+        source_z: height of source and detector, mm; one number (a circle), or (views,) (a helix).
         tilt: None, or (roll, pitch, yaw) of the detector about its middle, radians: first yaw
-            about v, then pitch about u, then roll about d (roll turns u towards v).
+            about v (it turns u towards d), then pitch about u (v towards d), then roll about d
+            (u towards v).
         centre: (x, y, z) of the middle of the volume, mm.
         detector: "flat" or "curved".
 
@@ -88,7 +89,7 @@ class ConeGeometry(Geometry):
 
     @property
     def _many_turns(self) -> bool:
-        return not isinstance(self.source_z, Tracer) and bool(np.ptp(np.asarray(self.source_z)))
+        return isinstance(self.source_z, Tracer) or bool(np.ptp(np.asarray(self.source_z)))
 
     def view_rays(self, view: Any) -> tuple[jax.Array, jax.Array]:
         plane_u, plane_d = unit_vectors(view["angles"])

@@ -25,7 +25,8 @@ class FanGeometry(Geometry):
     - "curved" (equiangular): on the arc around the source through the middle of the detector, t is
       the length of arc, so the ray has the fan angle t / (source_distance + detector_distance).
 
-    `tilt` turns the detector about its middle in the plane. Positive fan angles are towards u.
+    `tilt` turns the detector about its middle in the plane, u towards d. Positive fan angles are
+    towards u.
 
     Args:
         image_shape: (rows, columns).
@@ -39,7 +40,7 @@ class FanGeometry(Geometry):
             rays in a full turn.
         axis_shift: by which source and detector together miss the axis of rotation, mm along u:
             the error of the centre of rotation.
-        tilt: radians.
+        tilt: None, or radians from u towards d.
         centre: (x, y) of the middle of the image, mm.
         detector: "flat" or "curved".
 
@@ -60,7 +61,7 @@ class FanGeometry(Geometry):
     pitch: Any = 1.0
     offset: Any = 0.0
     axis_shift: Any = 0.0
-    tilt: Any = 0.0
+    tilt: Any = None
     centre: Any = 0.0
     detector: str = static(default="flat")
 
@@ -74,8 +75,10 @@ class FanGeometry(Geometry):
         self._check_values("angles", self.angles, positive=False)
         for name in ("source_distance", "detector_distance", "pitch"):
             self._set_numbers(name, positive=True)
-        for name in ("offset", "axis_shift", "tilt"):
+        for name in ("offset", "axis_shift"):
             self._set_numbers(name, positive=False)
+        if self.tilt is not None:
+            self._set_numbers("tilt", positive=False)
         self._set_numbers("pixel_size", (2,), positive=True)
         self._set_numbers("centre", (2,), positive=False)
         self._check_source_outside()
@@ -98,6 +101,8 @@ class FanGeometry(Geometry):
             along, beyond = reach * jnp.sin(t / reach), reach * (jnp.cos(t / reach) - 1)
         else:
             along, beyond = t, jnp.zeros_like(t)
+        if self.tilt is None:
+            return along, reach + beyond
         cos, sin = jnp.cos(self.tilt), jnp.sin(self.tilt)
         return along * cos - beyond * sin, reach + along * sin + beyond * cos
 

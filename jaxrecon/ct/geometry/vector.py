@@ -34,7 +34,8 @@ class VectorGeometry(Geometry):
         beam: "divergent" or "parallel".
 
     Raises:
-        ValueError: arrays of wrong shape, counts not positive, unknown beam.
+        ValueError: arrays of wrong shape, counts not positive, unknown beam, values not finite
+            (where they are known).
         TypeError: complex values.
     """
 
@@ -65,6 +66,7 @@ class VectorGeometry(Geometry):
             if getattr(self, name) is not None:
                 self._set_views(name, (d,))
                 self._set(name, jnp.asarray(getattr(self, name), self.source.dtype))
+                self._check_values(name, getattr(self, name), positive=False)
         if (
             len({getattr(self, n).shape for n in self._per_view if getattr(self, n) is not None})
             > 1

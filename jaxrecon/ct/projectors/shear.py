@@ -1,11 +1,6 @@
 r"""The model "shear": parallel-beam line integrals by shearing the image, and the exact adjoint.
 
-For a view with |sin theta| dy <= |cos theta| dx the ray at s meets row y at x = X - y tan(theta)
-with X = s / cos(theta), so its integral is
-
-    p(s) = dy / |cos theta| q(X),    q(X) = sum over rows y of f_y(X - y tan theta).
-
-The other views do the same with the transposed image. f_y is interpolated linearly between pixels.
+Views are shears of the image, see `sheared_views`; f_y is interpolated linearly between pixels.
 For one row and view all samples of q share one shift, so the sum is a product of a small matrix of
 weights with contiguous slices of rows. q is tabulated at every half pixel (two phases) and
 interpolated linearly at the X of the bins; pitch, offset and angles are arbitrary there. All
@@ -22,6 +17,13 @@ import jax.numpy as jnp
 
 from jaxrecon.core.matched import matched
 from jaxrecon.ct.geometry import ParallelGeometry
+from jaxrecon.ct.projectors.sheared_views import (
+    embed,
+    extract,
+    middle_in_square,
+    sheared_views,
+    side_of,
+)
 
 _PHASES = 2  # samples of the sheared sum q per pixel
 
@@ -30,50 +32,32 @@ class _Shear(NamedTuple):
     """One view (or all, stacked): what both directions compute their weights from."""
 
     steep: Any
-    """1 where the transposed image is sheared, else 0."""
     slope: Any
-    """pixels of shift per row, |slope| <= 1."""
     row_centre: Any
     column_centre: Any
     samples: Any
     """(bins,) positions of the bins on the grid of q, in samples of it."""
     length: Any
-    """mm of a ray per row."""
 
 
 def _shears(geometry: ParallelGeometry) -> _Shear:
-    dy, dx = geometry.pixel_size
-    cos, sin = jnp.cos(geometry.angles), jnp.sin(geometry.angles)
-    steep = jnp.abs(sin) * dy > jnp.abs(cos) * dx
-    across, along = jnp.where(steep, dx, dy), jnp.where(steep, dy, dx)
-    major, minor = jnp.where(steep, sin, cos), jnp.where(steep, cos, sin)
-    centre_y, centre_x = (_centre(n, geometry) for n in geometry.image_shape)
+    views = sheared_views(geometry)
+    (row, column), (row_steep, column_steep) = middle_in_square(geometry)
     half, _ = _grid(geometry)
-    middle = geometry.centre[0] * cos + geometry.centre[1] * sin  # s of the middle of the image
-    pixels = (geometry.positions - middle[:, None]) / (major * along)[:, None]
+    pixels = (geometry.positions - views.middle[:, None]) / views.unit[:, None]
     return _Shear(
-        steep=steep.astype(jnp.int32),
-        slope=minor * across / (major * along),
-        row_centre=jnp.where(steep, centre_x, centre_y).astype(geometry.dtype),
-        column_centre=jnp.where(steep, centre_y, centre_x).astype(geometry.dtype),
+        steep=views.steep,
+        slope=views.slope,
+        row_centre=jnp.where(views.steep, row_steep, row).astype(geometry.dtype),
+        column_centre=jnp.where(views.steep, column_steep, column).astype(geometry.dtype),
         samples=(pixels + half) * _PHASES,
-        length=across / jnp.abs(major),
+        length=views.length,
     )
-
-
-def _side(geometry: ParallelGeometry) -> int:
-    """The image and its transpose are embedded into squares of this side."""
-    return max(geometry.image_shape)
-
-
-def _centre(n: int, geometry: ParallelGeometry) -> float:
-    """Where the middle of n pixels lies in the square."""
-    return (_side(geometry) - n) // 2 + (n - 1) / 2
 
 
 def _grid(geometry: ParallelGeometry) -> tuple[int, int]:
     """q is tabulated for X = -half, ..., length - 1 - half pixels: all that a ray can meet."""
-    half = _side(geometry) + 2
+    half = side_of(geometry) + 2
     return half, 2 * half + 1
 
 
@@ -83,7 +67,7 @@ def _row_taps(shear: _Shear, geometry: ParallelGeometry) -> tuple[jax.Array, jax
     q[phase, k] = sum over rows and taps of w[phase, tap, row] f[row, k + n[row] + tap].
     """
     half, _ = _grid(geometry)
-    row = jnp.arange(_side(geometry), dtype=geometry.dtype) - shear.row_centre
+    row = jnp.arange(side_of(geometry), dtype=geometry.dtype) - shear.row_centre
     shift = shear.column_centre - half - row * shear.slope
     whole = jnp.floor(shift)
     a = shift - whole  # sample k lies between the pixels k + n and k + n + 1, at the fraction a
@@ -115,20 +99,11 @@ def _bin_weights(
     return flat(k), flat(k + 1), lower, upper
 
 
-def _embed(image: jax.Array, geometry: ParallelGeometry) -> jax.Array:
-    """The image and its transpose as squares: (2, side, side)."""
-    side = _side(geometry)
-    rows, columns = geometry.image_shape
-    top, left = (side - rows) // 2, (side - columns) // 2
-    image = jnp.pad(image, ((top, side - rows - top), (left, side - columns - left)))
-    return jnp.stack([image, image.T])
-
-
 def _project(geometry: ParallelGeometry, image: jax.Array) -> jax.Array:
-    side = _side(geometry)
+    side = side_of(geometry)
     _, length = _grid(geometry)
     margin = side + 4  # at least the largest shift to the left
-    images = jnp.pad(_embed(image, geometry), ((0, 0), (0, 0), (margin, length + 2 - side)))
+    images = jnp.pad(embed(image, geometry), ((0, 0), (0, 0), (margin, length + 2 - side)))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def view(shear: _Shear) -> jax.Array:
@@ -151,7 +126,7 @@ def _project(geometry: ParallelGeometry, image: jax.Array) -> jax.Array:
 
 
 def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
-    side = _side(geometry)
+    side = side_of(geometry)
     _, length = _grid(geometry)
 
     @partial(jax.checkpoint, prevent_cse=False)
@@ -175,9 +150,7 @@ def _backproject(geometry: ParallelGeometry, sinogram: jax.Array) -> jax.Array:
 
     images = jnp.zeros((2, side, side), sinogram.dtype)
     images, _ = jax.lax.scan(view, images, (_shears(geometry), sinogram))
-    rows, columns = geometry.image_shape
-    top, left = (side - rows) // 2, (side - columns) // 2
-    return (images[0] + images[1].T)[top : top + rows, left : left + columns]
+    return extract(images, geometry)
 
 
 project_shear, backproject_shear = matched(_project, _backproject, loop_on_cpu=True)

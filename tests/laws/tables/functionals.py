@@ -15,12 +15,15 @@ from jaxrecon.functionals import (
     Affine,
     Box,
     GroupL21,
+    Huber,
+    HuberTotalVariation,
     KullbackLeibler,
     LeastSquares,
     NonNegative,
     Simplex,
     SquaredL2,
     TotalVariation,
+    TransmissionPoisson,
     Zero,
 )
 from jaxrecon.linops.matrix import Matrix
@@ -77,6 +80,20 @@ def _kullback_leibler_operator(dtype: Any) -> tuple:
     matrix = np.abs(draw(8, (6, 4), dtype))
     f = KullbackLeibler(Matrix(jnp.asarray(matrix)), jnp.asarray(_COUNTS, dtype), 0.25)
     return f, jnp.linspace(0.5, 2.0, 4, dtype=dtype)
+
+
+_PHOTONS = np.array([8.0, 9.0, 10.0, 11.0, 12.0, 13.0])
+
+
+def _transmission(dtype: Any) -> tuple:
+    counts, photons = jnp.asarray(_COUNTS, dtype), jnp.asarray(_PHOTONS, dtype)
+    return TransmissionPoisson(None, counts, photons, 0.5), jnp.linspace(0.1, 2, 6, dtype=dtype)
+
+
+def _transmission_operator(dtype: Any) -> tuple:
+    matrix = np.abs(draw(8, (6, 4), dtype))
+    f = TransmissionPoisson(Matrix(jnp.asarray(matrix)), jnp.asarray(_COUNTS, dtype), 10.0)
+    return f, jnp.linspace(0.1, 0.6, 4, dtype=dtype)
 
 
 def _affine(dtype: Any) -> Affine:
@@ -160,6 +177,36 @@ FUNCTIONALS = [
     FunctionalCase("group l2,1", _of(lambda d: GroupL21(), (2, 4)), **_CONJUGATE),
     FunctionalCase(
         "group l2,1, complex", _of(lambda d: GroupL21((0, 2)), (2, 2, 3), True), **_CONJUGATE
+    ),
+    FunctionalCase("Huber", _of(lambda d: Huber(0.4)), **_SMOOTH_CONJUGATE),
+    FunctionalCase("Huber, complex", _of(lambda d: Huber(0.7), (6,), True), **_SMOOTH_CONJUGATE),
+    FunctionalCase(
+        "Huber of groups, complex",
+        _of(lambda d: Huber(1.5, axis=(0, 2)), (2, 2, 3), True),
+        **_SMOOTH_CONJUGATE,
+    ),
+    FunctionalCase(
+        "Huber total variation",
+        _of(lambda d: HuberTotalVariation((3, 4), 0.8, spacing=(1.0, 0.5)), (3, 4)),
+        has_prox=False,
+        has_grad=True,
+    ),
+    FunctionalCase(
+        "Huber total variation, anisotropic, complex",
+        _of(
+            lambda d: HuberTotalVariation((3, 4), 0.8, isotropic=False, boundary="periodic"),
+            (3, 4),
+            True,
+        ),
+        has_prox=False,
+        has_grad=True,
+    ),
+    FunctionalCase("transmission Poisson", _transmission, has_prox=False, has_grad=True),
+    FunctionalCase(
+        "transmission Poisson of an operator",
+        _transmission_operator,
+        has_prox=False,
+        has_grad=True,
     ),
     FunctionalCase("total variation", _of(_total_variation(), (3, 4))),
     FunctionalCase(

@@ -17,17 +17,22 @@ from jaxrecon.functionals import (
     LeastSquares,
     NonNegative,
     SquaredL2,
+    TransmissionPoisson,
     Zero,
 )
 from jaxrecon.linops.finite_difference import FiniteDifference
 from jaxrecon.linops.matrix import Matrix
 from jaxrecon.solvers import (
     admm,
+    cgls,
     conjugate_gradient,
     fista,
     gradient_descent,
     ista,
+    ordered_subsets,
     primal_dual_hybrid_gradient,
+    sart,
+    sirt,
 )
 from tests.laws.cases import MethodCase
 from tests.solvers.problems import (
@@ -40,6 +45,13 @@ from tests.solvers.problems import (
     ridge,
     step_signal,
     system,
+)
+from tests.solvers.subset_problems import (
+    matrix_subsets,
+    nonnegative_system,
+    sirt_minimiser,
+    transmission_problem,
+    transmission_ridge,
 )
 
 DAMPING = 0.1
@@ -107,6 +119,55 @@ def _step(method: Callable) -> Callable:
     return case
 
 
+def _sirt(dtype: Any) -> tuple:
+    matrix, data = nonnegative_system(dtype, noise=2.0)
+    minimiser = sirt_minimiser(matrix, data)
+    a, m = as_jax(matrix, data)
+    method = sirt(Matrix(a), m, relaxation=1.9, constraint=NonNegative())
+    return method, jnp.full(8, 0.7, dtype), minimiser
+
+
+def _consistent(method: Callable) -> Callable:
+    """Data without noise, whose solution every subset agrees on; method(A, m) -> Method."""
+
+    def case(dtype: Any) -> tuple:
+        matrix, data = nonnegative_system(dtype, noise=0.0)
+        a, m = as_jax(matrix, data)
+        return method(Matrix(a), m), jnp.full(8, 0.7, dtype), sirt_minimiser(matrix, data)
+
+    return case
+
+
+def _transmission(dtype: Any) -> tuple:
+    matrix, counts, photons, background = transmission_problem(dtype)
+    minimiser = transmission_ridge(matrix, counts, photons, background, DAMPING)
+    a, n, flat = as_jax(matrix, counts, photons)
+    f = TransmissionPoisson(Matrix(a), n, flat, background)
+    method = ordered_subsets(f, penalty=DAMPING * SquaredL2(), constraint=NonNegative())
+    return method, jnp.full(8, 0.7, dtype), minimiser
+
+
+def _sart(a: Any, m: Any) -> Any:
+    return sart(matrix_subsets(a, 4), m, relaxation=1.5)
+
+
+def _ordered_subsets(a: Any, m: Any) -> Any:
+    return ordered_subsets(LeastSquares(a, m), matrix_subsets(a, 3), momentum=False)
+
+
+def _surrogates_ridge(dtype: Any) -> tuple:
+    weights = np.linspace(0.5, 2.0, 12).astype(dtype)
+    matrix, data = nonnegative_system(dtype)
+    minimiser = ridge(matrix, data, weights, DAMPING)
+    a, m, w = as_jax(matrix, data, weights)
+    method = ordered_subsets(LeastSquares(Matrix(a), m, w), penalty=DAMPING * SquaredL2())
+    return method, _start(8, dtype), minimiser
+
+
+def _cgls(a: Any, m: Any, w: Any) -> Any:
+    return cgls(a, m, weights=w, damping=DAMPING)
+
+
 def _gradient_descent(a: Any, m: Any, w: Any) -> Any:
     return gradient_descent(LeastSquares(a, m, w) + DAMPING * SquaredL2())
 
@@ -160,6 +221,12 @@ def _admm_proximal(f: Any, g: Any) -> Any:
 METHODS = [
     MethodCase("gradient descent, complex", _ridge(_gradient_descent, True), 1200, 1e-13),
     MethodCase("conjugate gradient, complex", _ridge(_conjugate_gradient, True), 20, 1e-13),
+    MethodCase("CGLS, complex", _ridge(_cgls, True), 20, 1e-13),
+    MethodCase("SIRT, non-negative", _sirt, 1000, 1e-13),
+    MethodCase("SART", _consistent(_sart), 1000, 1e-13),
+    MethodCase("ordered subsets, least squares", _consistent(_ordered_subsets), 1000, 1e-13),
+    MethodCase("ordered subsets, one, ridge", _surrogates_ridge, 1000, 1e-13),
+    MethodCase("ordered subsets, one, transmission", _transmission, 3600, 1e-13),
     MethodCase("ISTA, complex least squares", _ridge(_ista_ridge, True), 1200, 1e-13),
     MethodCase("ISTA, sparse", _lasso(ista), 800, 1e-13),
     MethodCase("FISTA, complex least squares", _ridge(_fista_ridge, True), 400, 1e-13),

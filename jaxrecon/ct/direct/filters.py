@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,9 +19,11 @@ WINDOWS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 def ramp_response(
     bins: int,
     pitch: Any,
-    window: str = "ram-lak",
+    window: str | Callable = "ram-lak",
     cutoff: Any = 1.0,
     dtype: Any = None,
+    *,
+    equiangular: bool = False,
 ) -> jax.Array:
     r"""Frequency response |f| W(f) of the filter, on the grid of the padded real FFT, in 1/mm.
 
@@ -34,10 +37,11 @@ def ramp_response(
 
     Args:
         bins: length of a sinogram row.
-        pitch: distance of two bins in mm.
-        window: one of :data:`WINDOWS`.
+        pitch: distance of two bins in mm (or in radians, for the rows of a fan).
+        window: one of :data:`WINDOWS`, or a function v -> W(v) of arrays on [0, 1].
         cutoff: fraction of the Nyquist frequency 1 / (2 pitch), 0 < cutoff <= 1.
         dtype: float32 when not given.
+        equiangular: the kernel of a fan of equal angles `pitch`, h(n) (n pitch / sin(n pitch))^2.
 
     Returns:
         (n/2 + 1,), where n is the power of two from 2 * bins on, so that nothing wraps around.
@@ -48,18 +52,26 @@ def ramp_response(
     Source: Kak and Slaney, Principles of Computerized Tomographic Imaging, 1988, chapter 3,
     doi:10.1137/1.9780898719277.
     """
-    check_choice(window, WINDOWS, what="ramp_response", argument="window")
+    if not callable(window):
+        check_choice(window, WINDOWS, what="ramp_response", argument="window")
     bins = check_positive_int(bins, what="ramp_response", argument="bins")
     _check_cutoff(cutoff)
     dtype = jnp.float32 if dtype is None else dtype
-    padded = _padded_length(bins)
+    pitch = jnp.asarray(pitch, dtype)
+    padded = padded_length(bins)
     n = np.fft.fftfreq(padded, 1 / padded)
     odd = np.abs(n) % 2 == 1
     kernel = np.where(odd, -1 / (np.pi * np.where(odd, n, 1)) ** 2, 0)
     kernel[0] = 1 / 4
-    ramp = jnp.asarray(np.fft.rfft(kernel).real, dtype) / jnp.asarray(pitch, dtype)
+    if equiangular:
+        # within a fan |n pitch| < pi; what is farther apart never meets in one row
+        angle = jnp.where(jnp.abs(n * pitch) < 0.95 * np.pi, n, 0) * pitch
+        ramp = jnp.fft.rfft(jnp.asarray(kernel, dtype) / jnp.sinc(angle / np.pi) ** 2).real
+    else:
+        ramp = jnp.asarray(np.fft.rfft(kernel).real, dtype)
     v = jnp.asarray(np.arange(padded // 2 + 1) / (padded // 2), dtype) / jnp.asarray(cutoff, dtype)
-    return jnp.where(v <= 1, ramp * _window(window, v), 0)
+    shape = window(v) if callable(window) else _window(window, v)
+    return jnp.where(v <= 1, ramp / pitch * shape, 0)
 
 
 def filter_sinogram(sinogram: Any, response: Any) -> jax.Array:
@@ -74,7 +86,7 @@ def filter_sinogram(sinogram: Any, response: Any) -> jax.Array:
     sinogram = jnp.asarray(sinogram)
     check_real(sinogram, what="filter_sinogram", argument="sinogram")
     bins = sinogram.shape[-1]
-    padded = _padded_length(bins)
+    padded = padded_length(bins)
     if jnp.shape(response) != (padded // 2 + 1,):
         raise ValueError(
             f"filter_sinogram expected a response of shape ({padded // 2 + 1},) for {bins} bins, "
@@ -84,7 +96,8 @@ def filter_sinogram(sinogram: Any, response: Any) -> jax.Array:
     return jnp.fft.irfft(spectrum * response, n=padded)[..., :bins]
 
 
-def _padded_length(bins: int) -> int:
+def padded_length(bins: int) -> int:
+    """Samples of a padded row: a power of two, so that convolution does not wrap around."""
     return max(2, 2 ** (2 * bins - 1).bit_length())
 
 

@@ -1,0 +1,140 @@
+r"""The model "fourier" for any rays in the plane: through parallel views, fast and exact in pairs.
+
+A ray is a point (theta, s) of the Radon transform. Parallel views on a fine grid of angles and
+positions come from the model "fourier" in N^2 log N operations; cubic B-splines in theta and s
+interpolate them at the rays. Going once around, p(theta + pi, s) = p(theta, -s) closes the grid.
+The grid has 2 N angles over pi and 2 N positions over the diagonal of the image: Nyquist sampling
+of the Radon transform of the band-limited image needs pi N / 2 angles within the inscribed circle.
+
+Source of the sampling condition: Natterer, The Mathematics of Computerized Tomography, 1986,
+chapter III, doi:10.1137/1.9780898719284.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrecon.core.matched import matched
+from jaxrecon.ct.geometry import Geometry, ParallelGeometry
+from jaxrecon.ct.projectors.bspline import (
+    TAPS,
+    interpolate_rows,
+    locate,
+    spread_rows,
+    tap_weights,
+)
+from jaxrecon.ct.projectors.fourier import bin_positions, grid_length, sheared_sums, spread_sums
+from jaxrecon.ct.projectors.sheared_views import ShearedViews, sheared_views
+
+_MARGIN = 4  # positions beyond the diagonal on either side
+_POLE = float(np.sqrt(3) - 2)  # of the inverse of the filter (1, 4, 1) / 6
+_EDGE = 3  # mirrored angles on either side, for the taps of a ray at any angle from 0 to pi
+
+
+def _grid(geometry: Geometry) -> ParallelGeometry:
+    """Parallel views around the middle of the image."""
+    side = max(geometry.image_shape)
+    size = geometry.pixel_size  # type: ignore[attr-defined]
+    diagonal = jnp.hypot(geometry.image_shape[0] * size[0], geometry.image_shape[1] * size[1])
+    angles = jnp.arange(2 * side, dtype=geometry.dtype) * (np.pi / (2 * side))
+    return ParallelGeometry(
+        geometry.image_shape, angles, 2 * side + 2 * _MARGIN, size, diagonal / (2 * side)
+    )
+
+
+def _spline_in_s(views: ShearedViews, grid: ParallelGeometry) -> jax.Array:
+    """Factor at each frequency of q with which its samples in s are B-spline coefficients."""
+    length = grid_length(grid)
+    w = jnp.asarray(np.arange(length // 2 + 1) / length, grid.dtype)
+    return 6 / (4 + 2 * jnp.cos(2 * np.pi * w * (grid.pitch / views.unit)[:, None]))
+
+
+def _spline_in_theta(p: jax.Array) -> jax.Array:
+    """From samples to B-spline coefficients along theta; equal to its own adjoint."""
+    reach = 14 if p.dtype == jnp.float32 else 30  # then |pole|^reach is below the rounding error
+    reach = min(reach, len(p))
+    around = jnp.concatenate([p[-reach:, ::-1], p, p[:reach, ::-1]])
+    total = p
+    for m in range(1, reach + 1):
+        before, after = (around[reach + sign * m :][: len(p)] for sign in (-1, 1))
+        total += _POLE**m * (before + after)
+    return np.sqrt(3) * total
+
+
+def _places(geometry: Geometry, grid: ParallelGeometry) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of each ray: its position on the grid in theta and s, and whether it meets the image."""
+    point, direction = geometry.all_view_rays()
+    point = point - geometry.centre  # type: ignore[attr-defined]
+    normal = jnp.stack([direction[..., 1], -direction[..., 0]], axis=-1)
+    normal = normal / jnp.linalg.norm(normal, axis=-1, keepdims=True)
+    s = jnp.sum(point * normal, axis=-1)
+    theta = jnp.arctan2(normal[..., 1], normal[..., 0])
+    half_turns = jnp.floor(theta / np.pi)
+    s = jnp.where(half_turns % 2 == 0, s, -s)
+    inside = jnp.abs(s) < grid.pitch * (grid.bins / 2 - 2)
+    row = (theta / np.pi - half_turns) * grid.views
+    column = jnp.where(inside, s, 0) / grid.pitch + (grid.bins - 1) / 2
+    return row, column, inside
+
+
+def _taps(row: jax.Array, column: jax.Array, bins: int) -> tuple[jax.Array, ...]:
+    """Flat indices and weights of the four angles and the four positions around each ray."""
+    (i, a), (k, b) = locate(row), locate(column)
+    rows = jnp.stack([(i + int(tap) + _EDGE) * bins for tap in TAPS])
+    columns = jnp.stack([k + int(tap) for tap in TAPS])
+    return rows, columns, jnp.stack(tap_weights(a)), jnp.stack(tap_weights(b))
+
+
+def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
+    if jnp.iscomplexobj(image):
+        return jax.lax.complex(_project(geometry, image.real), _project(geometry, image.imag))
+    grid = _grid(geometry)
+    views = sheared_views(grid)
+    x, inside = bin_positions(views, grid)
+    q = sheared_sums(image, views, grid, _spline_in_s(views, grid))
+    p = jnp.where(inside, views.length[:, None] * interpolate_rows(q, x), 0)
+    p = _spline_in_theta(p)
+    flat = jnp.concatenate([p[-_EDGE:, ::-1], p, p[:_EDGE, ::-1]]).ravel()
+
+    row, column, inside = _places(geometry, grid)
+    rows, columns, by_row, by_column = _taps(row, column, grid.bins)
+    total = jnp.zeros_like(row)
+    for i in range(4):
+        part = jnp.zeros_like(row)
+        for k in range(4):
+            index = rows[i] + columns[k]
+            part += by_column[k] * flat.at[index].get(mode="promise_in_bounds")
+        total += by_row[i] * part
+    return jnp.where(inside, total, 0)
+
+
+def _backproject(geometry: Geometry, sinogram: jax.Array) -> jax.Array:
+    if jnp.iscomplexobj(sinogram):
+        parts = (_backproject(geometry, part) for part in (sinogram.real, sinogram.imag))
+        return jax.lax.complex(*parts)
+    grid = _grid(geometry)
+    row, column, inside = _places(geometry, grid)
+    rows, columns, by_row, by_column = _taps(row, column, grid.bins)
+    values = jnp.where(inside, sinogram, 0)
+
+    def add(flat: jax.Array, tap: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        i, k = tap
+        weighted = by_row[i] * by_column[k] * values
+        return flat.at[rows[i] + columns[k]].add(weighted, mode="promise_in_bounds"), None
+
+    flat = jnp.zeros((grid.views + 2 * _EDGE) * grid.bins, values.dtype)
+    pairs = jnp.asarray(np.mgrid[:4, :4].reshape(2, 16), jnp.int32)
+    wide = jax.lax.scan(add, flat, (pairs[0], pairs[1]))[0].reshape(-1, grid.bins)
+    p = wide[_EDGE:-_EDGE]
+    p = p.at[-_EDGE:].add(wide[:_EDGE, ::-1]).at[:_EDGE].add(wide[-_EDGE:, ::-1])
+    p = _spline_in_theta(p)
+
+    views = sheared_views(grid)
+    x, inside = bin_positions(views, grid)
+    q = spread_rows(jnp.where(inside, views.length[:, None] * p, 0), x, grid_length(grid))
+    return spread_sums(q, views, grid, _spline_in_s(views, grid))
+
+
+project_rebinned, backproject_rebinned = matched(_project, _backproject, loop_on_cpu=True)

@@ -1,0 +1,142 @@
+"""The LoDoPaB-CT data set, read from the files that a user has downloaded.
+
+Low-dose chest scans: 35,820 pairs for training, 3,522 for validation, 3,553 for testing. Each zip
+file holds HDF5 files of 128 pairs, the last one fewer, with one data set called "data".
+Source: Leuschner, Schmidt, Otero Baguer and Maass 2021, doi:10.1038/s41597-021-00893-z; the files
+are doi:10.5281/zenodo.3384092. The geometry is :func:`jaxrecon.ct.lodopab_geometry`.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrecon.core.checks import check_choice, check_positive_int
+from jaxrecon.data.hdf5 import dataset_of, open_hdf5, read
+
+PAIRS = {"train": 35820, "validation": 3522, "test": 3553}
+"""How many pairs the parts have."""
+
+PHOTONS = 4096
+"""Photons per bin before attenuation; a bin without photons was set to 0.1."""
+
+LARGEST_ATTENUATION = (20 + 3071 * (20 - 0.02) / 1000) / 1000
+"""Attenuation in 1/mm of 3071 HU, by which images and line integrals are divided in the files."""
+
+_PER_FILE = 128
+_AT_ONCE = 16
+_IMAGE, _SINOGRAM = (362, 362), (1000, 513)
+
+
+def lodopab_batches(
+    folder: str | Path,
+    part: str = "train",
+    *,
+    batch_size: int = 16,
+    first: int = 0,
+    count: int | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of image and measurement in physical units, in the order of the files.
+
+    Images are transposed to stand upright with the first row at the top, which is also how they fit
+    to the angles of :func:`jaxrecon.ct.lodopab_geometry`.
+
+    Args:
+        folder: where the HDF5 files are, or the zip files, which are then read without unpacking.
+        part: 'train', 'validation' or 'test'.
+        batch_size: pairs per batch; the last batch may be smaller.
+        first: index of the first pair.
+        count: how many pairs; all to the end of the part when not given.
+
+    Returns:
+        Iterator of (attenuation (batch, 362, 362) in 1/mm, line integrals (batch, 1000, 513)
+        without unit), float32.
+
+    Raises:
+        ImportError: h5py is missing (extra "files").
+        FileNotFoundError: names the file that is missing.
+        ValueError: unknown part, indices out of range, a file that is cut short or holds something
+            else.
+        TypeError: a file without real numbers.
+    """
+    what = "lodopab_batches"
+    check_choice(part, tuple(PAIRS), what=what, argument="part")
+    batch_size = check_positive_int(batch_size, what=what, argument="batch_size")
+    count = PAIRS[part] - first if count is None else count
+    if first < 0 or count < 1 or first + count > PAIRS[part]:
+        raise ValueError(
+            f"{what} expected first and count within the {PAIRS[part]:,} pairs of '{part}', got "
+            f"first = {first} and count = {count}."
+        )
+    return _batches(_pieces(Path(folder), part, range(first, first + count)), batch_size)
+
+
+def _batches(
+    pieces: Iterator[tuple[np.ndarray, np.ndarray]], size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs from pieces of any length, grouped into batches."""
+    images, sinograms = [], []
+    for image, sinogram in (pair for piece in pieces for pair in zip(*piece, strict=True)):
+        images.append(image)
+        sinograms.append(sinogram)
+        if len(images) == size:
+            yield np.stack(images), np.stack(sinograms)
+            images, sinograms = [], []
+    if images:
+        yield np.stack(images), np.stack(sinograms)
+
+
+def _pieces(folder: Path, part: str, indices: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of the indices, a few of one file at a time."""
+    for number in range(indices.start // _PER_FILE, (indices.stop - 1) // _PER_FILE + 1):
+        low = number * _PER_FILE
+        size = min(_PER_FILE, PAIRS[part] - low)
+        first, last = max(indices.start - low, 0), min(indices.stop - low, size)
+        with (
+            _open(folder, part, number, "ground_truth", (size, *_IMAGE)) as truth,
+            _open(folder, part, number, "observation", (size, *_SINOGRAM)) as observed,
+        ):
+            for row in range(first, last, _AT_ONCE):
+                index = slice(row, min(row + _AT_ONCE, last))
+                images = truth(index).transpose(0, 2, 1) * np.float32(LARGEST_ATTENUATION)
+                yield images, observed(index) * np.float32(1000 * LARGEST_ATTENUATION)
+
+
+@contextmanager
+def _open(
+    folder: Path, part: str, number: int, kind: str, shape: tuple[int, ...]
+) -> Iterator[Callable[[slice], np.ndarray]]:
+    """A function that reads rows of one file, from the folder or from the zip file in it."""
+    what = "lodopab_batches"
+    name = f"{kind}_{part}_{number:03d}.hdf5"
+    path, archive = folder / name, folder / f"{kind}_{part}.zip"
+    source: Any = path
+    if not path.is_file():
+        if not archive.is_file():
+            raise FileNotFoundError(
+                f"{what} found neither '{name}' nor '{archive.name}' in {str(folder)!r}. They are "
+                "part of doi:10.5281/zenodo.3384092."
+            )
+        try:
+            with zipfile.ZipFile(archive) as files:
+                source = io.BytesIO(files.read(name))
+        except KeyError as error:
+            raise FileNotFoundError(f"{what} found no '{name}' in {archive}.") from error
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{what} could not read {archive}; was the download cut short? ({error})"
+            ) from error
+    with open_hdf5(source, what=what, name=name) as file:
+        data = dataset_of(file, "data", 3, what=what, name=name)
+        if data.shape != shape:
+            raise ValueError(
+                f"{what} expected the shape {shape} in {name}, got {data.shape}; is it cut short, "
+                "or of another data set?"
+            )
+        yield lambda index: read(data, index, what=what, name=name)
