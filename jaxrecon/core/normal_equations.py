@@ -78,27 +78,27 @@ def conjugate_gradient_step(
 ) -> ConjugateGradientState:
     """One step of Hestenes and Stiefel; a converged state stays as it is."""
     product = apply(state.direction)
-    alpha = _ratio(state.square, inner(state.direction, product))
+    alpha = ratio(state.square, inner(state.direction, product))
     residual = add_scaled(state.residual, -alpha, product)
     square = inner(residual, residual)
-    direction = add_scaled(residual, _ratio(square, state.square), state.direction)
+    direction = add_scaled(residual, ratio(square, state.square), state.direction)
     return ConjugateGradientState(
         add_scaled(state.x, alpha, state.direction), residual, direction, square
     )
 
 
 @jax.custom_jvp
-def _ratio(a: jax.Array, b: jax.Array) -> jax.Array:
+def ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     """a / b, or 0 where b has vanished; its derivative does not form b^2, which underflows."""
     positive = _present(b)
     return jnp.where(positive, a / jnp.where(positive, b, 1), 0)
 
 
-@_ratio.defjvp
+@ratio.defjvp
 def _ratio_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (a, b), (da, db) = primals, tangents
-    ratio, positive = _ratio(a, b), _present(b)
-    return ratio, jnp.where(positive, (da - ratio * db) / jnp.where(positive, b, 1), 0)
+    value, positive = ratio(a, b), _present(b)
+    return value, jnp.where(positive, (da - value * db) / jnp.where(positive, b, 1), 0)
 
 
 def _present(b: jax.Array) -> jax.Array:

@@ -17,7 +17,7 @@ def view_subsets(operator: XRayTransform, subsets: int, *, order: str = "bit rev
     can change without compiling again, and be differentiated.
 
     Args:
-        operator: with a model of non-negative weights: "shear" or "joseph".
+        operator: with a model of non-negative weights: "shear", "planes" or "joseph".
         subsets: how many; it divides the number of views.
         order: of the visits, "bit reversal" (far apart in angle, one after the other) or
             "sequential".

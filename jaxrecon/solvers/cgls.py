@@ -8,7 +8,7 @@ import jax
 
 from jaxrecon.core.checks import check_space
 from jaxrecon.core.iterate import Method
-from jaxrecon.core.normal_equations import _ratio, weigh
+from jaxrecon.core.normal_equations import ratio, weigh
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add_scaled, inner, subtract
 
@@ -45,12 +45,12 @@ class CGLS(Method):
         product = self.operator.apply(direction)
         curvature = inner(product, weigh(self.weights, product))
         curvature = curvature + self.damping * inner(direction, direction)
-        alpha = _ratio(square, curvature.astype(square.dtype))
+        alpha = ratio(square, curvature.astype(square.dtype))
         x = add_scaled(x, alpha, direction)
         residual = add_scaled(residual, -alpha, product)
         descent = self._descent(x, residual)
         following = inner(descent, descent)
-        direction = add_scaled(descent, _ratio(following, square), direction)
+        direction = add_scaled(descent, ratio(following, square), direction)
         return CGLSState(x, residual, direction, following)
 
 

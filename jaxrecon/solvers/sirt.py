@@ -68,7 +68,7 @@ def sirt(
     each pixel alone (NonNegative, Box, L1).
 
     Args:
-        operator: A, real; of CT models "shear" or "joseph".
+        operator: A, real; of CT models "shear", "planes" or "joseph".
         data: m, in the codomain of A.
         relaxation: traced.
         constraint: g, or None.

@@ -57,8 +57,8 @@ def check_sums(sums: Any, *, what: str, of: str) -> None:
         if least < -ROUNDINGS * np.finfo(values.dtype).eps * most:
             raise ValueError(
                 f"{what} expected an operator with non-negative weights, got {of} down to "
-                f"{least:.3g} (the largest is {most:.3g}). A CT projector of the model 'shear' or "
-                "'joseph' has non-negative weights, the models by Fourier transforms have not."
+                f"{least:.3g} (the largest is {most:.3g}). CT projectors of the models 'shear', "
+                "'planes' and 'joseph' have such weights, those by Fourier transforms have not."
             )
 
 

@@ -177,5 +177,5 @@ def test_errors_name_the_cause() -> None:
     with pytest.raises(TypeError, match="got ParallelGeometry"):
         ct.view_subsets(geometry, 2)
     fourier = ct.XRayTransform(geometry, "fourier")
-    with pytest.raises(ValueError, match="'shear' or 'joseph'"):
+    with pytest.raises(ValueError, match="'shear', 'planes' and 'joseph'"):
         sirt(fourier, jnp.zeros(geometry.sinogram_space.shape))

@@ -94,8 +94,8 @@ def tissue_prior(
 
     Args:
         image: attenuation in 1/mm, any shape, from the uncorrected data or, where their artefacts
-            are severe, from linearly interpolated data. Smooth it where noise exceeds the distance
-            of the thresholds.
+            are severe, from linearly interpolated data; better still, a second time, from a first
+            normalised result. Smooth it where its noise reaches the thresholds.
         water: attenuation of water in 1/mm.
         mask: the metal, boolean; set to water.
         thresholds: from air to soft tissue and from soft tissue to bone, in units of water.

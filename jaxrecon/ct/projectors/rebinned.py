@@ -79,14 +79,6 @@ def _places(geometry: Geometry, grid: ParallelGeometry) -> tuple[jax.Array, jax.
     return row, column, inside
 
 
-def _taps(row: jax.Array, column: jax.Array, bins: int) -> tuple[jax.Array, ...]:
-    """Flat indices and weights of the four angles and the four positions around each ray."""
-    (i, a), (k, b) = locate(row), locate(column)
-    rows = jnp.stack([(i + int(tap) + _EDGE) * bins for tap in TAPS])
-    columns = jnp.stack([k + int(tap) for tap in TAPS])
-    return rows, columns, jnp.stack(tap_weights(a)), jnp.stack(tap_weights(b))
-
-
 def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
     if jnp.iscomplexobj(image):
         return jax.lax.complex(_project(geometry, image.real), _project(geometry, image.imag))
@@ -99,14 +91,15 @@ def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
     flat = jnp.concatenate([p[-_EDGE:, ::-1], p, p[:_EDGE, ::-1]]).ravel()
 
     row, column, inside = _places(geometry, grid)
-    rows, columns, by_row, by_column = _taps(row, column, grid.bins)
+    (i, a), (k, b) = locate(row), locate(column)
+    by_column = tap_weights(b)
     total = jnp.zeros_like(row)
-    for i in range(4):
+    for tap, by_row in zip(TAPS, tap_weights(a), strict=True):
+        start = (i + int(tap) + _EDGE) * grid.bins + k
         part = jnp.zeros_like(row)
-        for k in range(4):
-            index = rows[i] + columns[k]
-            part += by_column[k] * flat.at[index].get(mode="promise_in_bounds")
-        total += by_row[i] * part
+        for shift, weight in zip(TAPS, by_column, strict=True):
+            part += weight * flat.at[start + int(shift)].get(mode="promise_in_bounds")
+        total += by_row * part
     return jnp.where(inside, total, 0)
 
 
@@ -116,13 +109,15 @@ def _backproject(geometry: Geometry, sinogram: jax.Array) -> jax.Array:
         return jax.lax.complex(*parts)
     grid = _grid(geometry)
     row, column, inside = _places(geometry, grid)
-    rows, columns, by_row, by_column = _taps(row, column, grid.bins)
+    (i, a), (k, b) = locate(row), locate(column)
+    by_row, by_column = jnp.stack(tap_weights(a)), jnp.stack(tap_weights(b))
     values = jnp.where(inside, sinogram, 0)
 
     def add(flat: jax.Array, tap: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        i, k = tap
-        weighted = by_row[i] * by_column[k] * values
-        return flat.at[rows[i] + columns[k]].add(weighted, mode="promise_in_bounds"), None
+        m, n = tap
+        index = (i + m + TAPS[0] + _EDGE) * grid.bins + k + n + TAPS[0]
+        weighted = by_row[m] * by_column[n] * values
+        return flat.at[index].add(weighted, mode="promise_in_bounds"), None
 
     flat = jnp.zeros((grid.views + 2 * _EDGE) * grid.bins, values.dtype)
     pairs = jnp.asarray(np.mgrid[:4, :4].reshape(2, 16), jnp.int32)
