@@ -82,6 +82,8 @@ def fans(detector):
             fan.replace(offset=fan.pitch / 4, axis_shift=2.0),
             "full",
         ),
+        "offset detector and axis shift": (half.replace(axis_shift=3.0), "offset"),
+        "in any order": (fan.replace(angles=fan.angles[jnp.arange(180) * 7 % 180]), "full"),
         "region of interest": (
             fan.replace(image_shape=(40, 30), pixel_size=0.5, centre=(4.0, -5.0)),
             "full",
@@ -142,6 +144,30 @@ def test_every_line_counts_once(scan):
                 seen = 0 <= other <= arc
                 there = np.interp(other, b, w[:, opposite]) if seen else 0.0
                 assert w[view, column] + there == pytest.approx(1.0, abs=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("angles", "scan", "message"),
+    [
+        ([0.3], "full", "two views"),
+        (np.linspace(0, np.pi, 60), "full", "scan='short'"),
+        (np.linspace(0, 2 * np.pi, 60) ** 1.3, "full", "irregular"),
+        (np.linspace(0, 2.0, 60), "short", "limited angle"),
+        (np.linspace(3, 3 + np.pi + 1.5, 60) % (2 * np.pi), "short", "unwrap"),
+        (np.linspace(0, np.pi, 60), "offset", "full turns"),
+    ],
+)
+def test_angles_that_do_not_fit_the_scan_are_explained(angles, scan, message):
+    geometry = ct.fan_beam((8, 8), 60, 50.0, 50.0).replace(angles=jnp.asarray(angles, jnp.float32))
+    with pytest.raises(ValueError, match=message):
+        ct.filtered_backprojection(jnp.zeros(geometry.sinogram_space.shape), geometry, scan=scan)
+
+
+def test_an_offset_detector_that_misses_the_axis():
+    geometry = ct.fan_beam((8, 8), 60, 50.0, 50.0, bins=10, offset=30.0)
+    data = jnp.zeros(geometry.sinogram_space.shape)
+    with pytest.raises(ValueError, match="axis of rotation"):
+        ct.filtered_backprojection(data, geometry, scan="offset")
 
 
 def test_truncated_data_need_extrapolation():

@@ -125,6 +125,42 @@ def test_orientation():
     np.testing.assert_allclose(sinogram.sum(1), 1.0, rtol=1e-5)
 
 
+@pytest.mark.parametrize("side", [60, 64])
+def test_a_corner_is_not_seen_from_the_other_corner(side):
+    """At 45 degrees q is as long as its grid: the taps beyond its ends must not wrap around."""
+    image = jnp.zeros((side, side)).at[0, 0].set(1.0)
+    geometry = ct.ParallelGeometry((side, side), jnp.array([jnp.pi / 4]), 480, pitch=0.25)
+    p = np.abs(project(image, geometry, "fourier")[0])
+    far = np.asarray(geometry.positions) > side / 2
+    assert p.max() > 1
+    assert p[far].max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 3), (3, 2)])
+def test_tiny_images(shape):
+    """Everything is seen, and the adjoint is one."""
+    image = jnp.ones(shape)
+    for geometry in (
+        ct.parallel_beam(shape, 6, bins=12, pitch=0.5),
+        ct.fan_beam(shape, 6, 30.0, 20.0, bins=16, pitch=0.6),
+    ):
+        p = project(image, geometry)
+        q = jax.random.normal(jax.random.key(0), p.shape)
+        gap = float(jnp.vdot(p, q) - jnp.vdot(image, backproject(q, geometry)))
+        assert abs(gap) < 1e-6 * float(jnp.linalg.norm(p) * jnp.linalg.norm(q)) + 1e-6
+        assert float(p.max()) > 0.8
+
+
+def test_oblong_pixels_of_a_fan():
+    fan = ct.fan_beam((24, 24), 5, 200.0, 100.0, pixel_size=(1.0, 4.0))
+    assert ct.XRayTransform(fan).model == "joseph"
+    with pytest.raises(ValueError, match="oblong"):
+        ct.project(jnp.ones((24, 24)), fan, "fourier")
+    assert np.all(np.isnan(project(jnp.ones((24, 24)), fan, "fourier")))
+    square = fan.replace(pixel_size=(1.0, 2.0))
+    assert ct.XRayTransform(square).model == "fourier"
+
+
 def test_half_turn_mirrors_the_detector():
     image = jax.random.uniform(jax.random.key(0), (20, 33))
     angles = jnp.array([0.3, 0.3 + jnp.pi])

@@ -11,13 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_choice, check_space
 from jaxrecon.ct.direct.cone import backproject_cone
 from jaxrecon.ct.direct.extrapolate import extrapolate
 from jaxrecon.ct.direct.fan import backproject_fan, row_coordinate
 from jaxrecon.ct.direct.filters import WINDOWS, filter_sinogram, ramp_response
 from jaxrecon.ct.direct.parallel import backproject_filtered, backproject_pixels
-from jaxrecon.ct.direct.redundancy import angular_weights, redundancy_weights, widened
+from jaxrecon.ct.direct.redundancy import (
+    SCANS,
+    angular_weights,
+    check_scan,
+    redundancy_weights,
+    view_step,
+    widened,
+)
 from jaxrecon.ct.geometry import ConeGeometry, FanGeometry, ParallelGeometry
 
 __all__ = [
@@ -65,7 +72,8 @@ def filtered_backprojection(
         weights: parallel: (views,), radians, the share of each view in the integral over pi;
             pi / views when not given, which is right for a half turn or full turns;
             :func:`angular_weights` finds those of irregular angles. Fan and cone: (views,
-            columns), in place of those of `scan`.
+            columns), radians: the share of each view in the integral over its angles times what
+            its ray counts for its line; in place of those of `scan`.
         scan: of a fan or cone: "full", "short" or "offset", see :func:`redundancy_weights`, or
             "helix" (of a cone).
         response: (n/2 + 1,), in place of :func:`ramp_response` with `window` and `cutoff`, e.g. a
@@ -76,9 +84,10 @@ def filtered_backprojection(
         image of geometry.image_space, in 1/mm.
 
     Raises:
-        ValueError, TypeError: sinogram not of geometry.sinogram_space, NaN in it (outside of jit),
-            weights or response of wrong shape, unknown window or scan, a cutoff out of (0, 1], a
-            geometry without analytic inverse here (tilted cone, vectors, laminography).
+        ValueError, TypeError: sinogram not of geometry.sinogram_space, weights or response of wrong
+            shape, unknown window or scan, a geometry without analytic inverse here (tilted cone,
+            vectors, laminography). Outside of jit: NaN in the data, a cutoff out of (0, 1], and
+            angles that do not fit the scan: not equally spaced, too short an arc, no whole turns.
 
     Warns:
         UserWarning: the field of view is smaller than the circle inscribed in the image (outside
@@ -94,7 +103,7 @@ def filtered_backprojection(
             "others have no analytic inverse here: solve least squares, e.g. with SIRT."
         )
     check_space(sinogram, geometry.sinogram_space, what=_WHAT, argument="sinogram")
-    _check_values(sinogram, geometry, scan)
+    _check_values(sinogram, geometry)
     if isinstance(geometry, ParallelGeometry):
         if weights is None:
             weights = jnp.full(geometry.views, np.pi / geometry.views, geometry.dtype)
@@ -112,7 +121,9 @@ def filtered_backprojection(
     helix = scan == "helix" and isinstance(geometry, ConeGeometry)
     shape = (geometry.views, geometry.detector_shape[-1])
     if weights is None:
-        weights = jnp.ones(shape) if helix else redundancy_weights(geometry, scan)
+        _check_scan(geometry, scan)
+        w = jnp.ones(shape) if helix else redundancy_weights(geometry, scan)
+        weights = w * view_step(geometry, scan)
     weights = _checked(weights, shape, geometry)
     beam: Any = geometry
     if scan == "offset":
@@ -137,11 +148,20 @@ def _checked(weights: Any, shape: tuple[int, ...], geometry: Any) -> jax.Array:
     return weights
 
 
-def _check_values(sinogram: Any, geometry: Any, scan: str) -> None:
-    """Outside of jit: NaN, a helix taken for a circle, and a field of view that is too small."""
-    if isinstance(sinogram, Tracer) or any(
-        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(geometry)
-    ):
+def _is_traced(*values: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def _check_scan(geometry: FanGeometry | ConeGeometry, scan: str) -> None:
+    scans = (*SCANS, "helix") if isinstance(geometry, ConeGeometry) else SCANS
+    check_choice(scan, scans, what=_WHAT, argument="scan")
+    if not _is_traced(geometry):
+        check_scan(geometry, scan, _WHAT)
+
+
+def _check_values(sinogram: Any, geometry: Any) -> None:
+    """Outside of jit: NaN, and a field of view that is too small."""
+    if _is_traced(sinogram, geometry):
         return
     if not np.all(np.isfinite(np.asarray(sinogram))):
         bad = np.unique(np.nonzero(~np.isfinite(np.asarray(sinogram)))[0])
@@ -150,8 +170,6 @@ def _check_values(sinogram: Any, geometry: Any, scan: str) -> None:
             f"first of them view {bad[0]}. Were counts of zero passed through a logarithm? "
             "ct.log_transform treats them."
         )
-    if isinstance(geometry, ConeGeometry) and scan != "helix" and np.ptp(geometry.source_z):
-        raise ValueError(f"{_WHAT} got a source that moves along z; pass scan='helix'.")
     size, shape = np.asarray(geometry.pixel_size)[-2:], np.asarray(geometry.image_shape[-2:])
     inscribed = float(np.min(size * shape)) / 2
     volume = isinstance(geometry, ConeGeometry)

@@ -7,13 +7,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxrecon.ct.direct.filters import filter_sinogram
-from jaxrecon.ct.direct.redundancy import fan_angles, view_step
+from jaxrecon.ct.direct.redundancy import fan_angles
 from jaxrecon.ct.geometry import ConeGeometry
 from jaxrecon.ct.geometry.base import unit_vectors
 
-_HALF_TURNS = 4  # on either side, in which a voxel of a helix looks for its other views
+_HALF_TURNS = 8  # on either side, in which a voxel of a helix looks for its other views
 
 
 def backproject_cone(
@@ -24,12 +25,13 @@ def backproject_cone(
     *,
     helix: bool,
 ) -> jax.Array:
-    r"""f(x) = sum over views of b / L(x)^2 (h * [w J c p])(u(x), v(x)), voxel-driven, bilinear.
+    r"""f(x) = sum over views of 1 / L(x)^2 (h * [w J c p])(u(x), v(x)), voxel-driven, bilinear.
 
-    As for a fan (J, L, b), with c the cosine of the cone angle of each detector pixel; rows are
+    As for a fan (J, L), with c the cosine of the cone angle of each detector pixel; rows are
     filtered. Exact in the plane of a circular source and approximate off it. On a helix each view
     gets a smooth weight by the detector row that sees the voxel, divided by the sum of the weights
-    of all views half turns apart, so that every direction counts once.
+    of all views half turns apart, so that every direction counts once. Their number is taken from
+    a geometry of known values; a traced one with more than 17 gives NaN rather than a wrong result.
     """
     z, y, x = geometry.pixel_positions()
     y = y[:, None]
@@ -40,7 +42,7 @@ def backproject_cone(
     curved = geometry.detector == "curved"
     across = jnp.full_like(columns, reach) if curved else jnp.hypot(columns, reach)
     cone = across / jnp.hypot(across, rows_v[:, None])
-    data = sinogram * (weights * jacobian * view_step(geometry))[:, None, :] * cone
+    data = sinogram * (weights * jacobian)[:, None, :] * cone
     data = jnp.pad(filter_sinogram(data, response), ((0, 0), (1, 1), (1, 1)))
     rows, bins = geometry.detector_shape
     dv, du = geometry.pitch
@@ -52,6 +54,11 @@ def backproject_cone(
     )  # mm for each radian
     half_turn = feed * np.pi
     first_z, last_z = jnp.min(geometry.source_z), jnp.max(geometry.source_z)
+    farthest = geometry.source_distance + jnp.hypot(jnp.abs(x).max(), jnp.abs(y).max())
+    needed = (half + jnp.abs(middle)) / reach * farthest / jnp.abs(half_turn)
+    half_turns = _HALF_TURNS
+    if helix and not isinstance(needed, Tracer):
+        half_turns = int(np.ceil(float(needed)))
 
     @partial(jax.checkpoint, prevent_cse=False)
     def view(image: jax.Array, item: tuple) -> tuple[jax.Array, None]:
@@ -92,7 +99,7 @@ def backproject_cone(
         """The weight of this view among those that see the voxel half turns apart."""
         opposite = 2 * geometry.source_distance - away
         total = jnp.zeros_like(height)
-        for k in range(-_HALF_TURNS, _HALF_TURNS + 1):
+        for k in range(-half_turns, half_turns + 1):
             there = source_z + k * half_turn
             distance = away if k % 2 == 0 else opposite
             if curved:
@@ -105,4 +112,6 @@ def backproject_cone(
     slices, image_rows, image_columns = geometry.image_shape
     image = jnp.zeros((image_rows, image_columns, slices), geometry.dtype)
     image, _ = jax.lax.scan(view, image, (geometry.angles, geometry.source_z, data))
+    if helix:
+        image = jnp.where(needed <= half_turns, image, jnp.nan)
     return image.transpose(2, 0, 1)

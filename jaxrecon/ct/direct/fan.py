@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.ct.direct.filters import filter_sinogram
-from jaxrecon.ct.direct.redundancy import fan_angles, view_step
+from jaxrecon.ct.direct.redundancy import fan_angles
 from jaxrecon.ct.geometry import FanGeometry
 from jaxrecon.ct.geometry.base import unit_vectors
 
@@ -30,7 +30,7 @@ def row_coordinate(geometry: FanGeometry) -> tuple[jax.Array, jax.Array]:
 def backproject_fan(
     sinogram: jax.Array, response: jax.Array, weights: jax.Array, geometry: FanGeometry
 ) -> jax.Array:
-    r"""f(x) = sum over views of b / L(x)^2 (h * [w J p])(v(x)), b the angle from view to view.
+    r"""f(x) = sum over views of 1 / L(x)^2 (h * [w J p])(v(x)), w with the angle of each view.
 
     J = R cos(g) - a sin(g), for the fan angle g, source distance R and axis shift a, is the
     Jacobian from (view, angle of ray) to (angle, position) of parallel rays. v is the row
@@ -41,7 +41,7 @@ def backproject_fan(
     y = y[:, None]
     g = fan_angles(geometry)
     jacobian = geometry.source_distance * jnp.cos(g) - geometry.axis_shift * jnp.sin(g)
-    rows = filter_sinogram(sinogram * weights * jacobian * view_step(geometry), response)
+    rows = filter_sinogram(sinogram * weights * jacobian, response)
     rows = jnp.pad(rows, ((0, 0), (1, 1)))
     first, step = row_coordinate(geometry)
     tilt = jnp.zeros((), geometry.dtype) if geometry.tilt is None else geometry.tilt

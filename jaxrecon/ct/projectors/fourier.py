@@ -6,7 +6,7 @@ its rows f_y (see `sheared_views`), q(X) = sum_y f_y(X - y t). In the Fourier do
     q^(w) = sum over rows y of f_y^(w) exp(-2 pi i w t y),
 
 a non-uniform Fourier sum along y at the frequencies w t: divide the rows by the transform of a
-Kaiser-Bessel window, take one FFT of 1.5 times the length, and sum six weighted coefficients
+Kaiser-Bessel window, take one FFT of twice the length, and sum six weighted coefficients
 around w t. An inverse FFT gives cubic B-spline coefficients of q (their inverse filter is a factor
 in the Fourier domain), and four of them give q at the bins. Angles, pitch and offset are arbitrary
 and differentiable; the cost is N^2 log N for the transforms and views x N for the sums.
@@ -39,8 +39,8 @@ from jaxrecon.ct.projectors.sheared_views import (
     side_of,
 )
 
-_TAPS = 6  # Kaiser-Bessel weights along y; with 1.5 times the length their error is 2e-5
-_OVERSAMPLING = 1.5
+_TAPS = 6  # Kaiser-Bessel weights along y; with twice the length their error is 2e-6
+_OVERSAMPLING = 2
 _SHAPE = float(np.pi * np.sqrt((_TAPS / _OVERSAMPLING) ** 2 * (_OVERSAMPLING - 0.5) ** 2 - 0.8))
 _DEGREE = 9  # of the polynomials that stand for the window between two points of the grid
 _BLOCK = 80  # frequencies at a time: bounds the memory
@@ -65,14 +65,14 @@ def fast_length(n: int, *, off_powers: bool = False) -> int:
 
 
 def grid_length(geometry: ParallelGeometry) -> int:
-    """Samples of q: pixels -length/2, ..., length/2 - 1 around the middle hold all of a view."""
-    return fast_length(2 * side_of(geometry))
+    """Samples of q around the middle: those that a view can meet, and the taps beyond its ends."""
+    return fast_length(2 * side_of(geometry) + 6)
 
 
 def _row_length(geometry: ParallelGeometry) -> int:
     """Of the transform along y."""
     side = side_of(geometry)
-    return fast_length(int(np.ceil(_OVERSAMPLING * side)), off_powers=side >= 64)
+    return fast_length(max(_TAPS, _OVERSAMPLING * side), off_powers=side >= 64)
 
 
 def _kaiser_bessel(u: np.ndarray) -> np.ndarray:
