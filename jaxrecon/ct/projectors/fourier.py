@@ -43,12 +43,12 @@ _TAPS = 6  # Kaiser-Bessel weights along y; with twice the length their error is
 _OVERSAMPLING = 2
 _SHAPE = float(np.pi * np.sqrt((_TAPS / _OVERSAMPLING) ** 2 * (_OVERSAMPLING - 0.5) ** 2 - 0.8))
 _DEGREE = 9  # of the polynomials that stand for the window between two points of the grid
-_BLOCK = 80  # frequencies at a time: bounds the memory
+_BLOCK = 96  # frequencies at a time: bounds the memory
 
 
 @lru_cache
 def fast_length(n: int, *, off_powers: bool = False) -> int:
-    """The least even number from n on without a prime factor above 5.
+    """The least even number from n on without a prime factor above 11.
 
     With `off_powers` no multiple of 64 either: columns of an array with such rows fall into few
     sets of a CPU's cache.
@@ -56,7 +56,7 @@ def fast_length(n: int, *, off_powers: bool = False) -> int:
     n += n % 2
     while True:
         rest = n
-        for prime in (2, 3, 5):
+        for prime in (2, 3, 5, 7, 11):
             while rest % prime == 0:
                 rest //= prime
         if rest == 1 and not (off_powers and n % 64 == 0):
@@ -65,8 +65,8 @@ def fast_length(n: int, *, off_powers: bool = False) -> int:
 
 
 def grid_length(geometry: ParallelGeometry) -> int:
-    """Samples of q around the middle: those that a view can meet, and the taps beyond its ends."""
-    return fast_length(2 * side_of(geometry) + 6)
+    """Samples of q around the middle: those that a view can meet, and room for ripples beyond."""
+    return fast_length(2 * side_of(geometry) + 12)
 
 
 def _row_length(geometry: ParallelGeometry) -> int:
@@ -96,31 +96,29 @@ def _window_polynomials() -> np.ndarray:
     return np.polynomial.polynomial.polyfit(a, np.stack(pieces, axis=1), _DEGREE).T
 
 
-def _blocks(geometry: ParallelGeometry) -> tuple[int, int]:
-    """The frequencies w are worked on in (number of blocks, size): what is held at a time."""
+def _blocks(geometry: ParallelGeometry) -> tuple[jax.Array, int]:
+    """The first frequency of each block that is worked on at a time, and their common size.
+
+    The last block overlaps the one before, and computes the same there.
+    """
     count = grid_length(geometry) // 2 + 1
     number = -(-count // _BLOCK)
-    return number, -(-count // number)
-
-
-def _frequencies(geometry: ParallelGeometry) -> jax.Array:
-    """w in cycles per pixel, in blocks: (number, size)."""
-    number, size = _blocks(geometry)
-    w = np.arange(number * size) / grid_length(geometry)
-    return jnp.asarray(w.reshape(number, size), geometry.dtype)
+    size = -(-count // number)
+    return jnp.minimum(jnp.arange(number) * size, count - size), size
 
 
 def _row_sums(
-    w: jax.Array, views: ShearedViews, geometry: ParallelGeometry
+    first_w: jax.Array, size: int, views: ShearedViews, geometry: ParallelGeometry
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """For the frequencies of a block: where the taps along y begin in the flattened spectrum,
-    the fraction their weights depend on, and the phase of each sum; all (views, block).
+    the fraction their weights depend on, and the phase of each sum; all (views, size).
     """
     length, height, side = grid_length(geometry), _row_length(geometry), side_of(geometry)
+    w = (first_w + jnp.arange(size)).astype(geometry.dtype) / length  # cycles per pixel
     along_y = w * views.slope[:, None]
     place = along_y * height - (_TAPS // 2 - 1)
     first = jnp.floor(place)
-    start = (views.steep[:, None] * w.size + jnp.arange(w.size)) * (height + _TAPS)
+    start = (views.steep[:, None] * size + jnp.arange(size)) * (height + _TAPS)
     start += first.astype(jnp.int32) % height
     # rows are counted from side // 2, columns from 0; q is wanted around the middle of the image
     (row, column), (row_steep, column_steep) = middle_in_square(geometry)
@@ -191,24 +189,22 @@ def sheared_sums(
     `factor`, (views, length / 2 + 1) or None, filters q: a real response at each frequency w.
     """
     length, height, side = grid_length(geometry), _row_length(geometry), side_of(geometry)
-    count, (number, size) = length // 2 + 1, _blocks(geometry)
+    (blocks, size), count = _blocks(geometry), length // 2 + 1
     window = jnp.asarray(_window_transform(side, height), geometry.dtype)
     rows = jnp.fft.rfft(embed(image, geometry) / window[:, None], n=length)
-    rows = jnp.pad(rows, ((0, 0), (0, 0), (0, number * size - count)))
-    rows = rows.reshape(2, side, number, size).transpose(2, 0, 3, 1)
 
-    def block(item: tuple[jax.Array, jax.Array]) -> jax.Array:
-        w, part = item
+    def add(q: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
+        part = jax.lax.dynamic_slice_in_dim(rows, first, size, axis=2).swapaxes(1, 2)
         # row side // 2 first, so that the window's transform needs no phase
         part = jnp.pad(part, ((0, 0), (0, 0), (0, height - side)))
         spectrum = jnp.fft.fft(jnp.roll(part, -(side // 2), axis=2))
         spectrum = jnp.concatenate([spectrum, spectrum[..., :_TAPS]], axis=2)  # taps never wrap
-        start, a, phase = _row_sums(w, views, geometry)
-        return _gather(spectrum.ravel(), start, a) * phase
+        start, a, phase = _row_sums(first, size, views, geometry)
+        sums = _gather(spectrum.ravel(), start, a) * phase
+        return jax.lax.dynamic_update_slice_in_dim(q, sums, first, axis=1), None
 
-    q = jax.lax.map(block, (_frequencies(geometry), rows)).swapaxes(0, 1)
-    q = q.reshape(-1, number * size)[:, :count] * _response(factor, geometry)
-    return jnp.fft.irfft(q, n=length)
+    q, _ = jax.lax.scan(add, jnp.zeros((len(views.slope), count), rows.dtype), blocks)
+    return jnp.fft.irfft(q * _response(factor, geometry), n=length)
 
 
 def spread_sums(
@@ -219,22 +215,20 @@ def spread_sums(
 ) -> jax.Array:
     """The adjoint of :func:`sheared_sums`: (views, length) to an image."""
     length, height, side = grid_length(geometry), _row_length(geometry), side_of(geometry)
-    count, (number, size) = length // 2 + 1, _blocks(geometry)
+    (blocks, size), count = _blocks(geometry), length // 2 + 1
     spectra = jnp.fft.rfft(q) * _response(factor, geometry)
-    spectra = jnp.pad(spectra, ((0, 0), (0, number * size - count)))
-    spectra = spectra.reshape(-1, number, size).swapaxes(0, 1)
 
-    def block(item: tuple[jax.Array, jax.Array]) -> jax.Array:
-        w, part = item
-        start, a, phase = _row_sums(w, views, geometry)
+    def add(rows: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
+        part = jax.lax.dynamic_slice_in_dim(spectra, first, size, axis=1)
+        start, a, phase = _row_sums(first, size, views, geometry)
         spectrum = _scatter(part * phase.conj(), start, a, 2 * size * (height + _TAPS))
         spectrum = spectrum.reshape(2, size, -1)
         spectrum = spectrum[..., :height].at[..., :_TAPS].add(spectrum[..., height:])
-        rows = jnp.fft.ifft(spectrum)
-        return jnp.roll(rows, side // 2, axis=2)[:, :, :side]
+        part = jnp.roll(jnp.fft.ifft(spectrum), side // 2, axis=2)[:, :, :side].swapaxes(1, 2)
+        return jax.lax.dynamic_update_slice_in_dim(rows, part, first, axis=2), None
 
-    rows = jax.lax.map(block, (_frequencies(geometry), spectra)).transpose(1, 3, 0, 2)
-    squares = jnp.fft.irfft(rows.reshape(2, side, -1)[:, :, :count], n=length)[:, :, :side]
+    rows, _ = jax.lax.scan(add, jnp.zeros((2, side, count), spectra.dtype), blocks)
+    squares = jnp.fft.irfft(rows, n=length)[:, :, :side]
     window = jnp.asarray(_window_transform(side, height) / height, geometry.dtype)
     return extract(squares / window[:, None], geometry)
 
