@@ -4,6 +4,7 @@ Lengths are in mm, angles in radians, attenuation in 1/mm; images are (y, x), si
 """
 
 from jaxrecon.ct import convert
+from jaxrecon.ct.calibrate import Calibration, calibrate
 from jaxrecon.ct.corrections import (
     WATER_BONE,
     alvarez_macovski_basis,
@@ -64,6 +65,7 @@ from jaxrecon.ct.spectrum import (
     Spectrum,
     attenuation_table,
     monochromatic,
+    polychromatic_line_integrals,
     polychromatic_transmission,
     tube_spectrum,
 )
@@ -74,6 +76,7 @@ __all__ = [
     "TUBE_VOLTAGES",
     "WATER_BONE",
     "WINDOWS",
+    "Calibration",
     "ConeGeometry",
     "FanGeometry",
     "Geometry",
@@ -90,6 +93,7 @@ __all__ = [
     "attenuation_table",
     "backproject",
     "backproject_pixels",
+    "calibrate",
     "cone_beam",
     "convert",
     "correct_bone",
@@ -112,6 +116,7 @@ __all__ = [
     "monochromatic",
     "normalised_interpolation",
     "parallel_beam",
+    "polychromatic_line_integrals",
     "polychromatic_projection",
     "polychromatic_transmission",
     "project",

@@ -166,7 +166,7 @@ def split_water_bone(
 
     The bone share s rises from 0 to 1 between the two thresholds, and f_b = s mu / bone,
     f_w = (1 - s) mu / water. Line integrals of the fractions are the lengths that
-    :func:`polychromatic_transmission` takes.
+    :func:`polychromatic_line_integrals` takes.
 
     Args:
         attenuation: image in 1/mm, any shape, at the energy of the next two.

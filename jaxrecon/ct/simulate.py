@@ -28,7 +28,8 @@ def transmission_counts(
     r"""Detector readings N = Poisson(I0 exp(-p) + scatter) + dark + sigma n, n standard normal.
 
     Beer and Lambert's law for one energy; for a spectrum pass p = -log T, see
-    :func:`polychromatic_transmission`. Frames of a measured flat field are the readings for p = 0.
+    :func:`polychromatic_line_integrals`. Frames of a measured flat field are the readings for
+    p = 0.
 
     Args:
         key: JAX random key.

@@ -136,12 +136,14 @@ def attenuation_table(materials: Sequence[str | Material], spectrum: Spectrum) -
     return jnp.stack([linear_attenuation(material, spectrum.energy) for material in materials])
 
 
-def polychromatic_transmission(lengths: Any, spectrum: Spectrum, attenuation: Any) -> jax.Array:
-    r"""T = sum_E w(E) exp(-sum_m mu_m(E) l_m) / sum_E w(E), the share that passes the object.
+def polychromatic_line_integrals(lengths: Any, spectrum: Spectrum, attenuation: Any) -> jax.Array:
+    r"""p = -log T, T = sum_E w(E) exp(-sum_m mu_m(E) l_m) / sum_E w(E): what a scanner measures.
 
-    -log T replaces the line integral of one energy: it grows less than linearly with the lengths
-    (beam hardening). ``transmission_counts(key, -log T, photons)`` makes counts of it. Energies are
-    scanned and recomputed in the derivative, so memory is that of a few sinograms.
+    It takes the place of the line integral of one energy, and grows less than linearly with the
+    lengths (beam hardening). ``transmission_counts(key, p, photons)`` makes counts of it. It is
+    finite, and so are its derivatives, also where T rounds to 0: the largest term is taken out of
+    the sum. Energies are scanned and recomputed in the derivative, so memory is that of a few
+    sinograms.
 
     Args:
         lengths: l_m, (materials, ...) in mm: line integrals of the volume fraction of each
@@ -150,7 +152,7 @@ def polychromatic_transmission(lengths: Any, spectrum: Spectrum, attenuation: An
         attenuation: mu_m(E), (materials, energies) in 1/mm, see :func:`attenuation_table`.
 
     Returns:
-        (...), in the dtype of the lengths, from 0 to 1. Differentiable in all arguments.
+        (...), in the dtype of the lengths, without unit. Differentiable in all arguments.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -158,7 +160,7 @@ def polychromatic_transmission(lengths: Any, spectrum: Spectrum, attenuation: An
 
     Source: Alvarez and Macovski 1976, doi:10.1088/0031-9155/21/5/002.
     """
-    what = "polychromatic_transmission"
+    what = "polychromatic_line_integrals"
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.floating):
         raise TypeError(f"{what} expected real floating-point lengths, got {lengths.dtype}.")
@@ -170,19 +172,42 @@ def polychromatic_transmission(lengths: Any, spectrum: Spectrum, attenuation: An
             f"{lengths.shape}, got {attenuation.shape}. Materials come first in both."
         )
     weight = jnp.asarray(spectrum.weight, lengths.dtype)
-    return _transmission(lengths, weight / jnp.sum(weight), attenuation)
+    return _line_integrals(lengths, weight / jnp.sum(weight), attenuation)
+
+
+def polychromatic_transmission(lengths: Any, spectrum: Spectrum, attenuation: Any) -> jax.Array:
+    r"""T = sum_E w(E) exp(-sum_m mu_m(E) l_m) / sum_E w(E), the share that passes the object.
+
+    For -log T take :func:`polychromatic_line_integrals`, which is finite where T rounds to 0. Its
+    arguments and errors are the same.
+
+    Returns:
+        (...), in the dtype of the lengths, from 0 to 1. Differentiable in all arguments.
+    """
+    return jnp.exp(-polychromatic_line_integrals(lengths, spectrum, attenuation))
 
 
 @jax.jit
-def _transmission(lengths: jax.Array, weight: jax.Array, attenuation: jax.Array) -> jax.Array:
+def _line_integrals(lengths: jax.Array, weight: jax.Array, attenuation: jax.Array) -> jax.Array:
+    r"""m - log sum_E w exp(m - depth) with m the least depth - log w, which any m leaves equal."""
+    most = -jnp.log(jnp.finfo(lengths.dtype).tiny)  # m - depth <= -log w; more only where w = 0
+    energies = weight, attenuation.T
+
+    def depth(mu: jax.Array) -> jax.Array:
+        return sum((mu[m] * lengths[m] for m in range(lengths.shape[0])), start=zero)
+
+    def least(m: jax.Array, one: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        share, mu = one
+        return jnp.minimum(m, depth(mu) - jnp.log(share)), None
+
     @jax.checkpoint
     def add(total: jax.Array, one: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         share, mu = one
-        depth = sum(mu[m] * lengths[m] for m in range(lengths.shape[0]))
-        return total + share * jnp.exp(-depth), None
+        return total + share * jnp.exp(jnp.minimum(m - depth(mu), most)), None
 
     zero = jnp.zeros(lengths.shape[1:], lengths.dtype)
-    return jax.lax.scan(add, zero, (weight, attenuation.T))[0]
+    m = jax.lax.stop_gradient(jax.lax.scan(least, zero + jnp.inf, energies)[0])
+    return m - jnp.log(jax.lax.scan(add, zero, energies)[0])
 
 
 @lru_cache

@@ -46,17 +46,8 @@ class KullbackLeibler(Functional):
     def __post_init__(self) -> None:
         super().__post_init__()
         what = "KullbackLeibler(operator, counts)"
-        check_real(self.counts, what=what, argument="counts")
-        if self.operator is not None:
-            check_space(self.counts, self.operator.codomain, what=what, argument="counts")
-        counts = jnp.asarray(self.counts)
-        if not jnp.issubdtype(counts.dtype, jnp.floating):
-            raise TypeError(
-                f"{what} expected floating counts, in the precision to compute in, got "
-                f"{counts.dtype}. Convert with counts.astype(float)."
-            )
         cause = "Were they corrected for their background, or are they differences of counts?"
-        check_nonnegative(self.counts, what=what, argument="counts", cause=cause)
+        counts = check_counts(self.counts, self.operator, what=what, cause=cause)
         check_nonnegative(self.background, what=what, argument="background")
         self._set("background", real_like(self.background, counts))
         check_broadcast(self.background, counts.shape, what=what, argument="a background")
@@ -72,13 +63,10 @@ class KullbackLeibler(Functional):
         return (x if self.operator is None else self.operator.apply(x)) + self.background
 
     def __call__(self, x: Any) -> jax.Array:
-        expected, y = self._expected(x), self.counts
-        counted, inside = y > 0, expected > 0
-        excess = (jnp.where(inside, expected, 1) - y) / jnp.where(counted, y, 1)
-        # y (r - 1 - log r) with r = expected / y: no cancellation of large terms
-        safe = jnp.where(counted & inside, excess, 0)
-        finite = jnp.where(counted, y * _minus_log1p(safe), expected)
-        outside = (expected < 0) | (counted & ~inside)
+        expected = self._expected(x)
+        inside = expected > 0
+        finite = divergence(self.counts, expected, jnp.log(jnp.where(inside, expected, 1)))
+        outside = (expected < 0) | ((self.counts > 0) & ~inside)
         return jnp.sum(jnp.where(outside, jnp.inf, finite))
 
     def grad(self, x: Any) -> Any:
@@ -108,6 +96,38 @@ class KullbackLeibler(Functional):
         log = jnp.where(counted, self.counts * jnp.log1p(-jnp.where(inside, y, 0)), 0)
         outside = (y > 1) | (counted & ~inside)
         return jnp.sum(jnp.where(outside, jnp.inf, -log - self.background * y))
+
+
+def check_counts(counts: Any, operator: Any, *, what: str, cause: str) -> jax.Array:
+    """Counts as an array, or the error that says why they are no data of A.
+
+    Args:
+        cause: what may have made some of them negative.
+    """
+    check_real(counts, what=what, argument="counts")
+    if operator is not None:
+        check_space(counts, operator.codomain, what=what, argument="counts")
+    check_nonnegative(counts, what=what, argument="counts", cause=cause)
+    counts = jnp.asarray(counts)
+    if not jnp.issubdtype(counts.dtype, jnp.floating):
+        raise TypeError(
+            f"{what} expected floating counts, in the precision to compute in, got "
+            f"{counts.dtype}. Convert with counts.astype(float)."
+        )
+    return counts
+
+
+def divergence(counts: jax.Array, mean: jax.Array, log_mean: jax.Array) -> jax.Array:
+    """M - N + N log(N / M) = N (d - log(1 + d)) with d = M / N - 1, which loses no large terms.
+
+    log M is apart, as it is finite where M rounds to 0. It counts where M < N / 2.
+    """
+    counted = counts > 0
+    n = jnp.where(counted, counts, 1)
+    d = (mean - n) / n
+    near = d > -0.5
+    relative = jnp.where(near, _minus_log1p(jnp.where(near, d, 0)), d + jnp.log(n) - log_mean)
+    return jnp.where(counted, n * relative, mean)
 
 
 def _minus_log1p(d: jax.Array) -> jax.Array:

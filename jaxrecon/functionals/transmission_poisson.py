@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_nonnegative, check_real, check_space
+from jaxrecon.core.checks import check_nonnegative
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import real_like
-from jaxrecon.functionals.kullback_leibler import KullbackLeibler
+from jaxrecon.functionals.kullback_leibler import check_counts, divergence
 from jaxrecon.linops.diagonal import check_broadcast
 
 
@@ -30,7 +30,8 @@ class TransmissionPoisson(Functional):
     and grad f(x) = A^H h'(A x). It is convex for b = 0, and else where N b <= M^2 in every datum.
     On A x >= 0 (images and weights that are not negative) h'' is bounded, by :meth:`curvature`,
     and the Lipschitz constant of the gradient is max(curvature) ||A||^2, by the power method.
-    Counts of 0 and of a few need no logarithm of data here. No prox.
+    Counts of 0 and of a few need no logarithm of data here, and rays on which exp(-p) rounds to 0
+    have log M = log I0 - p (for b = 0) and h'(p) = N - y. No prox.
 
     Args:
         operator: A, real; None is the identity.
@@ -54,17 +55,8 @@ class TransmissionPoisson(Functional):
     def __post_init__(self) -> None:
         super().__post_init__()
         what = "TransmissionPoisson(operator, counts, photons)"
-        check_real(self.counts, what=what, argument="counts")
-        if self.operator is not None:
-            check_space(self.counts, self.operator.codomain, what=what, argument="counts")
-        counts = jnp.asarray(self.counts)
-        if not jnp.issubdtype(counts.dtype, jnp.floating):
-            raise TypeError(
-                f"{what} expected floating counts, in the precision to compute in, got "
-                f"{counts.dtype}. Convert with counts.astype(float)."
-            )
         cause = "Are they line integrals, or corrected for their background? Pass it instead."
-        check_nonnegative(self.counts, what=what, argument="counts", cause=cause)
+        counts = check_counts(self.counts, self.operator, what=what, cause=cause)
         check_nonnegative(self.background, what=what, argument="background")
         if not isinstance(self.photons, Tracer) and not np.all(np.asarray(self.photons) > 0):
             raise ValueError(f"{what} expected photons > 0. Are there dead or blocked bins?")
@@ -82,16 +74,26 @@ class TransmissionPoisson(Functional):
     def _line_integrals(self, x: Any) -> Any:
         return x if self.operator is None else self.operator.apply(x)
 
-    def _divergence(self) -> KullbackLeibler:
-        return KullbackLeibler(None, self.counts, self.background)
+    def _mean(self, transmitted: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """M, and where it is too small to divide by: y = M there, for there is no background."""
+        mean = transmitted + self.background
+        return mean, (self.background == 0) & (mean < jnp.finfo(mean.dtype).tiny ** 0.5)
 
     def __call__(self, x: Any) -> jax.Array:
-        return self._divergence()(self.photons * jnp.exp(-self._line_integrals(x)))
+        p = self._line_integrals(x)
+        mean, dark = self._mean(self.photons * jnp.exp(-p))
+        log_mean = jnp.where(dark, jnp.log(self.photons) - p, jnp.log(jnp.where(dark, 1, mean)))
+        return jnp.sum(divergence(self.counts, mean, log_mean))
 
     def grad(self, x: Any) -> Any:
-        transmitted = self.photons * jnp.exp(-self._line_integrals(x))
-        slope = -transmitted * self._divergence().grad(transmitted)
+        slope = self._slope(self.photons * jnp.exp(-self._line_integrals(x)))
         return slope if self.operator is None else self.operator.adjoint(slope)
+
+    def _slope(self, y: jax.Array) -> jax.Array:
+        """h'(p) of each datum."""
+        mean, dark = self._mean(y)
+        ratio = self.counts / jnp.where(dark, 1, mean)
+        return jnp.where(dark, self.counts - y, y * (ratio - 1))
 
     def curvature(self, x: Any = None) -> jax.Array:
         r"""c with h(q) <= h(p) + h'(p) (q - p) + c/2 (q - p)^2 for all q >= 0, like the counts.
@@ -110,7 +112,9 @@ class TransmissionPoisson(Functional):
         q = jnp.where(apart, p, 1)
         y = photons * jnp.exp(-q)
         removed = -photons * jnp.expm1(-q)  # I0 - y
-        rise = removed - counts * jnp.log1p(removed / (y + b)) + q * y * (counts / (y + b) - 1)
+        mean, dark = self._mean(y)
+        fall = counts * jnp.log1p(removed / jnp.where(dark, 1, mean)) - q * self._slope(y)
+        rise = removed - jnp.where(b > 0, fall, q * y)
         least = jnp.clip(2 * rise / q**2, 0, largest)
         return jnp.where(apart, least, largest)
 

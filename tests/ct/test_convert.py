@@ -140,6 +140,21 @@ def astra_rays(p):
     return (place, source) if kind == "parallel3d_vec" else (source, place - source)
 
 
+def test_detectors_of_one_row_and_one_column():
+    with jax.enable_x64(True):
+        fan = ct.FanGeometry((9, 8), ANGLES, 1, 120.0, 60.0, 0.8, 1.1)
+        cone = ct.ConeGeometry((7, 9, 8), ANGLES, (1, 1), 120.0, 60.0, (0.9, 0.8, 0.8), (0.5, 0.7))
+        for geometry in (fan, cone):
+            for back, tolerance in (
+                (convert.from_tigre(*convert.to_tigre(geometry), np.float64), 1e-9),
+                (convert.from_astra(*convert.to_astra(geometry, True), np.float64), 1e-9),
+                (convert.from_leap(convert.to_leap(geometry), np.float64), 1e-3),
+            ):
+                assert_round_trip(back, geometry, tolerance, same_class=False)
+                if not isinstance(back, ct.VectorGeometry):
+                    np.testing.assert_allclose(back.pitch, geometry.pitch, rtol=1e-6)
+
+
 @pytest.mark.parametrize("vectors", [False, True])
 def test_astra(vectors):
     with jax.enable_x64(True):

@@ -41,6 +41,20 @@ def from_centre():
     return y[:, None], x, np.hypot(y[:, None], x)
 
 
+def test_polynomial_and_projections_of_lead_are_finite():
+    spectrum = ct.tube_spectrum(80)
+    assert np.all(np.isfinite(ct.water_polynomial(spectrum, 60.0, 60.0, material="lead")))
+    geometry = ct.parallel_beam((8, 8), 3, pixel_size=8.0)
+    table = ct.attenuation_table(["lead"], spectrum)
+
+    def total(fractions):
+        return ct.polychromatic_projection(fractions, geometry, spectrum, table).sum()
+
+    value, slope = jax.jit(jax.value_and_grad(total))(jnp.ones((1, 8, 8)))
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(slope))
+
+
 def test_polynomial_makes_one_energy_of_water():
     spectrum, energy, _, coefficients = scan()
     lengths = jnp.linspace(0, 300, 77)  # others than those of the fit

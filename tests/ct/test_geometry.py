@@ -1,5 +1,7 @@
 """The geometry's fields, defaults and errors."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,6 +126,40 @@ def test_one_detector_pixel_has_vectors_too():
     np.testing.assert_allclose(ct.as_vectors(geometry).rays()[1], geometry.rays()[1], atol=1e-6)
 
 
+def test_axes_of_a_single_row_or_column_are_those_of_more():
+    def axes(geometry):
+        v = ct.as_vectors(geometry)
+        return [v.source, v.detector, v.column_axis, v.row_axis]
+
+    with jax.enable_x64(True):
+        for geometry in every_class()[:4]:
+            plane = len(geometry.detector_shape) == 1
+            for shape in ((1,),) if plane else ((1, 3), (2, 1), (1, 1)):
+                change = {"bins": 1} if plane else {"detector_shape": shape}
+                narrow = geometry.replace(**change)
+                for got, known in zip(axes(narrow), axes(geometry), strict=True):
+                    if known is not None:
+                        np.testing.assert_allclose(got, known, rtol=1e-12, atol=1e-12)
+                assert ct.as_vectors(narrow).detector_shape == shape
+
+
+def test_indices_of_views_are_checked_where_they_are_known():
+    for geometry in (every_class()[2], every_class()[-1]):
+        for index in (2, jnp.asarray(2), np.zeros((1, 2), int)):
+            with pytest.raises(ValueError, match=r"shape \(n,\)"):
+                geometry.take(index)
+        with pytest.raises(ValueError, match="at least one view"):
+            geometry.take(np.zeros(5, bool))
+        for index in ([0, 5], jnp.asarray([-6]), np.ones(4, bool)):
+            with pytest.raises(IndexError, match=r"take expected"):
+                geometry.take(index)
+        np.testing.assert_array_equal(
+            geometry.take(ANGLES > 2).rays()[1], geometry.take([-2, 4]).rays()[1]
+        )
+        with pytest.raises(ValueError, match=r"shape \(n,\)"):
+            jax.jit(lambda i, g=geometry: g.take(i).rays())(2)
+
+
 def test_dtype_of_every_class_follows_its_views():
     for geometry in every_class():
         assert geometry.dtype == jnp.float32
@@ -213,6 +249,50 @@ def test_rays_are_differentiable_in_every_number():
             np.testing.assert_allclose(slope, (plus - minus) / 2e-6, rtol=1e-6, atol=1e-6)
 
 
+def test_short_scan_of_a_shifted_or_tilted_detector():
+    """The fan angle grows on the side of the shift; one between two bins is that of the edge."""
+    scan = ((4, 5), 6, 50.0, 30.0)
+    flat = ct.fan_beam(*scan, bins=40, pitch=2.0, offset=-16.0)
+    np.testing.assert_allclose(ct.short_scan_arc(flat), np.pi + 2 * np.arctan(56 / 80), rtol=1e-6)
+    curved = ct.fan_beam(*scan, bins=40, pitch=2.0, offset=16.0, detector="curved")
+    np.testing.assert_allclose(ct.short_scan_arc(curved), np.pi + 2 * 56 / 80, rtol=1e-6)
+    tilted = flat.replace(offset=0.0, tilt=0.1)
+    nearer = np.arctan2(40 * np.cos(0.1), 80 - 40 * np.sin(0.1))
+    np.testing.assert_allclose(ct.short_scan_arc(tilted), np.pi + 2 * nearer, rtol=1e-6)
+    cone = ct.ConeGeometry((3, 4, 5), ANGLES, (2, 40), 50.0, 30.0, 1.0, 2.0, (5.0, -16.0))
+    np.testing.assert_allclose(ct.short_scan_arc(cone), np.pi + 2 * np.arctan(56 / 80), rtol=1e-6)
+
+
+def test_several_turns_are_no_degrees():
+    """Equal steps of at most ten turns in radians are not warned of, those in degrees are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for turns, views in ((2, 90), (2, 7200), (3, 60), (10, 720)):
+            ct.fan_beam((4, 5), views, 50.0, 30.0, arc=turns * 2 * np.pi, bins=3)
+        backwards = -jnp.linspace(0.0, 12.0, 50)
+        ct.FanGeometry((4, 5), backwards, 3, 50.0, 30.0)
+    for degrees in (
+        np.arange(0, 360, 0.25),
+        np.arange(0, 180, 0.4),
+        np.arange(0, 60, 1.0),
+        np.array([90.0]),
+        np.full(4, 90.0),
+    ):
+        with pytest.warns(UserWarning, match="radians"):
+            ct.FanGeometry((4, 5), degrees, 3, 50.0, 30.0)
+
+
+def test_usual_beams_reach_the_circle_when_shifted_by_a_pitch():
+    """Bins that are not asked for: as many as the docstring says."""
+    for detector in ("flat", "curved"):
+        beam = ct.fan_beam((40, 30), 2, 60.0, 40.0, pitch=1.5, offset=1.5, detector=detector)
+        gamma = np.arcsin(25 / 60)
+        half = 100 * (np.tan(gamma) if detector == "flat" else gamma)
+        assert float(beam.positions[0] - beam.pitch / 2) <= -half
+    beam = ct.parallel_beam((40, 30), 2, pitch=1.5, offset=1.5)
+    assert float(beam.positions[0] - beam.pitch / 2) <= -25
+
+
 def test_short_scan_sees_every_line():
     flat = ct.fan_beam((4, 5), 6, 50.0, 30.0, bins=40, pitch=2.0)
     curved = ct.fan_beam((4, 5), 6, 50.0, 30.0, bins=40, pitch=2.0, detector="curved")
@@ -250,8 +330,11 @@ def test_a_helix_is_centred_and_may_turn_often():
     z = np.asarray(helix.source_z)
     np.testing.assert_allclose(z.mean(), 0, atol=1e-5)
     np.testing.assert_allclose(np.diff(z), 12 / 40, rtol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        often = helix.replace(angles=10 * helix.angles)
     with pytest.warns(UserWarning, match="radians"):
-        helix.replace(source_z=0.0)
+        often.replace(source_z=0.0)
 
 
 def test_a_source_inside_of_the_image_is_refused():
@@ -308,5 +391,10 @@ def test_bad_vectors_are_explained():
         ct.VectorGeometry((3, 3, 3), ones, ones, ones, ones, (2, 2), beam="bent")
     with pytest.raises(ValueError, match="finite detector"):
         ct.VectorGeometry((3, 3, 3), ones, ones.at[0, 0].set(jnp.nan), ones, ones, (2, 2))
+    with pytest.raises(ValueError, match=r"row_axis other than zero.*view 1"):
+        ct.VectorGeometry((3, 3, 3), ones, ones, ones, ones.at[1].set(0), (1, 2))
+    plane = jnp.ones((2, 2))
+    with pytest.raises(ValueError, match="column_axis other than zero"):
+        ct.VectorGeometry((3, 3), plane, plane, 0 * plane, None, (1,))
     with pytest.raises(TypeError, match="real source"):
         ct.VectorGeometry((3, 3, 3), ones + 0j, ones, ones, ones, (2, 2))

@@ -144,13 +144,42 @@ def test_derivatives_with_respect_to_lengths_and_spectrum():
         assert float(gradients[1]) == pytest.approx(float(numeric) / (2 * h), rel=1e-6)
 
 
+def test_line_integrals_are_finite_where_nothing_passes():
+    """Lead, against the logarithm of the sum in double precision, and their derivatives."""
+    spectrum = ct.tube_spectrum(80)
+    weight = spectrum.weight.at[-3:].set(0)  # the energies that lead lets pass best
+    spectrum = spectrum.replace(weight=weight)
+    mu = ct.attenuation_table(["lead"], spectrum)
+    lengths = jnp.array([[0.0, 0.1, 2.0, 60.0, 500.0]])
+    exponent = -np.asarray(mu, np.float64).T * np.asarray(lengths[0], np.float64)
+    share = np.asarray(weight, np.float64)[:, None]
+    largest = exponent[:-3].max(axis=0)
+    terms = share * np.exp(np.where(share > 0, exponent - largest, 0))
+    expected = -largest - np.log(terms.sum(axis=0) / share.sum())
+
+    def total(lengths, spectrum, mu):
+        return ct.polychromatic_line_integrals(lengths, spectrum, mu).sum()
+
+    got = ct.polychromatic_line_integrals(lengths, spectrum, mu)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    slope, by_spectrum, by_table = jax.jit(jax.grad(total, argnums=(0, 1, 2)))(
+        lengths, spectrum, mu
+    )
+    mean = np.sum(terms * np.asarray(mu).T, axis=0) / terms.sum(axis=0)
+    np.testing.assert_allclose(slope[0], mean, rtol=1e-4)
+    assert np.all(np.isfinite(by_spectrum.weight))
+    part = terms / terms.sum(axis=0) * np.asarray(lengths)
+    np.testing.assert_allclose(by_table[0], part.sum(axis=1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(ct.polychromatic_transmission(lengths, spectrum, mu)[3:], 0)
+
+
 def test_memory_is_that_of_a_few_sinograms():
     spectrum = ct.tube_spectrum(120)
     mu = ct.attenuation_table(["water", "cortical bone"], spectrum)
     lengths = jax.ShapeDtypeStruct((2, 180, 364), jnp.float32)
 
     def loss(lengths):
-        return -jnp.log(ct.polychromatic_transmission(lengths, spectrum, mu)).sum()
+        return ct.polychromatic_line_integrals(lengths, spectrum, mu).sum()
 
     compiled = jax.jit(jax.grad(loss)).lower(lengths).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 8 * 180 * 364 * 4  # of 110 energies

@@ -98,6 +98,13 @@ def test_kullback_leibler_keeps_small_differences_of_large_counts_in_float32() -
     np.testing.assert_allclose(got, np.sum(kl_div(counts.astype(float), counts + 64.0)), rtol=1e-3)
 
 
+def test_kullback_leibler_is_finite_far_below_the_counts_in_float32() -> None:
+    expected = jnp.asarray([1e-3, 1e-8, 1e-30])
+    f = KullbackLeibler(None, jnp.ones(3))
+    np.testing.assert_allclose(f(expected), np.sum(kl_div(1.0, np.asarray(expected, float))), 1e-6)
+    np.testing.assert_allclose(jax.grad(f)(expected), f.grad(expected), rtol=1e-5)
+
+
 def test_items_of_a_batch_do_not_touch_each_other() -> None:
     """One item outside the domain, or of another size, changes nothing for its neighbours."""
     counts = jnp.asarray([[1.0, 2.0], [1e6, 0.0]])

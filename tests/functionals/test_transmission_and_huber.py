@@ -101,6 +101,38 @@ def test_transmission_bounds_its_gradient() -> None:
     np.testing.assert_allclose(f.curvature(x), g.curvature(a(x)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("background", [0.0, 2.0])
+def test_transmission_where_no_photon_is_expected(background) -> None:
+    """float32 where exp(-p) and M / N round to 0, against the formulas in terms of log M."""
+    counts, p = np.array([3.0, 3.0, 3.0, 0.0]), np.array([18.0, 50.0, 120.0, 120.0])
+    f = TransmissionPoisson(None, jnp.asarray(counts, jnp.float32), 1e4, background)
+    at = jnp.asarray(p, jnp.float32)
+    y = 1e4 * np.exp(-p)
+    log_mean = np.logaddexp(np.log(1e4) - p, np.log(background) if background else -np.inf)
+    slope = counts * np.exp(np.log(1e4) - p - log_mean) - y
+    value = y + background + counts * (np.log(np.maximum(counts, 1)) - 1 - log_mean)
+    np.testing.assert_allclose(f(at), value.sum(), rtol=1e-5)
+    np.testing.assert_allclose(f.grad(at), slope, rtol=1e-4, atol=1e-35)
+    np.testing.assert_allclose(jax.grad(f)(at), slope, rtol=1e-4, atol=1e-35)
+    step = jax.jvp(f.grad, (at,), (jnp.ones(4),))[1]
+    ratio = counts * background * np.exp(-2 * log_mean)
+    np.testing.assert_allclose(step, y * (1 - ratio), rtol=1e-4, atol=1e-6)
+    most = 1e4 - np.exp(np.log(1e4) - p) + counts * (log_mean - np.log(1e4 + background))
+    least = np.maximum(2 * (most + p * slope) / p**2, 0)
+    np.testing.assert_allclose(f.curvature(at), least, rtol=1e-4)
+
+
+def test_transmission_is_differentiable_in_a_background_of_zero() -> None:
+    """f grows by 1 - N / M."""
+
+    def value(background):
+        counts = jnp.asarray([3.0, 5.0, 0.0])
+        return TransmissionPoisson(None, counts, 1e2, background)(jnp.asarray([1.0, 4.0, 2.0]))
+
+    mean = 1e2 * np.exp([-1.0, -4.0, -2.0])
+    np.testing.assert_allclose(jax.grad(value)(0.0), np.sum(1 - [3, 5, 0] / mean), rtol=1e-5)
+
+
 def test_huber_lies_below_the_norm_it_rounds() -> None:
     x = jnp.asarray(draw(1, (2, 5), np.float32))
     f = Huber(0.3)

@@ -16,7 +16,7 @@ from jaxrecon.ct.direct import filtered_backprojection
 from jaxrecon.ct.geometry import Geometry
 from jaxrecon.ct.materials import Material, linear_attenuation, split_water_bone
 from jaxrecon.ct.projectors import project
-from jaxrecon.ct.spectrum import Spectrum, attenuation_table, polychromatic_transmission
+from jaxrecon.ct.spectrum import Spectrum, attenuation_table, polychromatic_line_integrals
 
 WATER_BONE: tuple[str, str] = ("water", "cortical bone")
 """The two materials that the body is taken for."""
@@ -60,7 +60,7 @@ def water_polynomial(
     dtype = spectrum.weight.dtype
     lengths = jnp.asarray(longest, dtype) * jnp.linspace(0, 1, 256, dtype=dtype)
     table = attenuation_table([material], spectrum)
-    measured = -jnp.log(polychromatic_transmission(lengths[None], spectrum, table))
+    measured = polychromatic_line_integrals(lengths[None], spectrum, table)
     wanted = linear_attenuation(material, jnp.asarray(energy, dtype)) * lengths
     largest = measured[-1]
     powers = jnp.arange(1, degree + 1)
@@ -128,7 +128,7 @@ def polychromatic_projection(
     Source: De Man, Nuyts, Dupont, Marchal and Suetens 2001, doi:10.1109/42.959297.
     """
     lengths = jax.vmap(partial(project, geometry=geometry, model=model))(jnp.asarray(fractions))
-    return -jnp.log(polychromatic_transmission(lengths, spectrum, attenuation))
+    return polychromatic_line_integrals(lengths, spectrum, attenuation)
 
 
 def correct_bone(
@@ -192,7 +192,7 @@ def correct_bone(
     def step(current: jax.Array, _: None) -> tuple[jax.Array, None]:
         fractions = split_water_bone(reconstruct(current), water, bone, thresholds)
         lengths = jax.vmap(partial(project, geometry=geometry, model=model))(fractions)
-        hardened = -jnp.log(polychromatic_transmission(lengths, spectrum, table))
+        hardened = polychromatic_line_integrals(lengths, spectrum, table)
         ideal = water * lengths[0] + bone * lengths[1]
         return first + ideal - apply_polynomial(hardened, coefficients), None
 

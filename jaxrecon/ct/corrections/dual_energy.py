@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_nonnegative, check_positive_int, check_real
-from jaxrecon.ct.spectrum import Spectrum, polychromatic_transmission
+from jaxrecon.ct.spectrum import Spectrum, polychromatic_line_integrals
 
 Pair = tuple[Any, Any]
 """One entry for each of the two spectra."""
@@ -60,11 +60,11 @@ def dual_energy_data(lengths: Any, spectra: tuple[Spectrum, Spectrum], attenuati
         (2, ...), the data of the first and of the second spectrum.
 
     Raises:
-        ValueError, TypeError: as :func:`polychromatic_transmission`; not two spectra and tables.
+        ValueError, TypeError: as :func:`polychromatic_line_integrals`; not two spectra and tables.
     """
     _check_pairs(spectra, attenuation, "dual_energy_data")
     pairs = zip(spectra, attenuation, strict=True)
-    data = [-jnp.log(polychromatic_transmission(lengths, *pair)) for pair in pairs]
+    data = [polychromatic_line_integrals(lengths, *pair) for pair in pairs]
     return jnp.stack(data)
 
 

@@ -94,7 +94,8 @@ def filtered_backprojection(
             of jit).
 
     Sources: Kak and Slaney 1988, chapter 3, doi:10.1137/1.9780898719277; Feldkamp, Davis and Kress,
-    doi:10.1364/JOSAA.1.000612; helix: Wang et al., doi:10.1109/42.241885.
+    doi:10.1364/JOSAA.1.000612; helix: Wang et al., IEEE Trans. Med. Imaging
+    12 (1993) 486.
     """
     sinogram = jnp.asarray(sinogram)
     if not isinstance(geometry, ParallelGeometry | FanGeometry | ConeGeometry):

@@ -66,7 +66,7 @@ def redundancy_weights(geometry: FanGeometry | ConeGeometry, scan: str = "full")
     Raises:
         ValueError: an unknown scan.
 
-    Sources: Parker, doi:10.1118/1.595078; Silver (over-scan), doi:10.1118/1.1286591; Wang (offset
+    Sources: Parker, doi:10.1118/1.595078; Silver (over-scan), doi:10.1118/1.598939; Wang (offset
     detector), doi:10.1118/1.1489043.
     """
     check_choice(scan, SCANS, what="redundancy_weights", argument="scan")

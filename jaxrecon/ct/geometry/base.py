@@ -89,10 +89,38 @@ class Geometry(Pytree):
 
         ``lax.scan`` over an array of indices (subsets, views / subsets) runs ordered subsets
         without compiling again: ``geometry.take(index)`` and ``sinogram[index]`` go together.
+
+        Args:
+            index: (n,) whole numbers from -views to views - 1, or a mask (views,).
+
+        Raises:
+            ValueError: an index that is a single number, has several axes or chooses no view.
+            IndexError: beyond the views, where its values are known; traced ones are clamped.
         """
+        self._check_index(index)
         index = jnp.asarray(index)
-        chosen = {name: getattr(self, name)[index] for name in self._per_view}
-        return self._with(**chosen)
+        fields = {name: getattr(self, name) for name in self._per_view}
+        return self._with(**{name: a[index] for name, a in fields.items() if a is not None})
+
+    def _check_index(self, index: Any) -> None:
+        what = f"{type(self).__name__}.take"
+        if np.ndim(index) != 1:
+            raise ValueError(
+                f"{what} expected an index of shape (n,), got {np.shape(index)}. For a single "
+                "view give [view]."
+            )
+        if isinstance(index, Tracer):
+            return
+        index = np.asarray(index)
+        if index.dtype == bool and index.shape != (self.views,):
+            raise IndexError(f"{what} expected a mask of ({self.views},), got {index.shape}.")
+        if not (index.any() if index.dtype == bool else index.size):
+            raise ValueError(f"{what} expected at least one view, got none.")
+        if index.dtype != bool and not (-self.views <= index.min() <= index.max() < self.views):
+            raise IndexError(
+                f"{what} expected indices from {-self.views} to {self.views - 1}, got "
+                f"{index.min()} to {index.max()}. Is it the geometry of a subset already?"
+            )
 
     def _with(self, **changes: Any) -> Self:
         """A copy with some leaves replaced, without running the validation again."""
@@ -222,7 +250,7 @@ class Geometry(Pytree):
             raise ValueError(f"{what} expected finite {name}, got NaN or infinity.")
         if positive and not np.all(value > 0):
             raise ValueError(f"{what} expected {name} > 0 mm, got {value}.")
-        angular = name in ("angles", "tilt")
+        angular = name == "tilt" or (name == "angles" and not _turns(value))
         if angular and np.abs(value).max() > 2 * np.pi * (1 + 1e-6) and not self._many_turns:
             warnings.warn(
                 f"{what} got {name} of {value.flat[np.abs(value).argmax()]:g}, beyond 2 pi: angles "
@@ -234,6 +262,20 @@ class Geometry(Pytree):
     def _many_turns(self) -> bool:
         """Whether angles beyond 2 pi are usual (a helix)."""
         return False
+
+
+def _turns(angles: np.ndarray) -> bool:
+    """Whether angles look like radians of several turns: equal steps below 0.5, up to ten turns.
+
+    Half a turn and more in degrees goes beyond.
+    """
+    largest, steps = np.abs(angles).max(), np.diff(angles)
+    if steps.size == 0 or largest > 20 * np.pi:
+        return False
+    rounding = 4 * np.finfo(angles.dtype).eps * largest
+    return bool(
+        0 < abs(steps.mean()) < 0.5 and np.ptp(steps) <= 1e-3 * abs(steps.mean()) + rounding
+    )
 
 
 def unit_vectors(angle: Any) -> tuple[jax.Array, jax.Array]:

@@ -49,7 +49,8 @@ class ConeGeometry(Geometry):
         TypeError: complex values.
 
     Warns:
-        UserWarning: angles beyond 2 pi without a helix, which are probably in degrees.
+        UserWarning: angles beyond 2 pi without a helix, which are probably in degrees, unless they
+            have equal steps below 0.5 and make ten turns at most.
     """
 
     _per_view = ("angles", "source_z")
@@ -150,7 +151,8 @@ def cone_beam(
         helix_pitch: table feed in mm for each turn; the helix is centred at z = 0. None is a
             circle.
         detector_shape: (rows, columns); when not given, what sees the cylinder around the volume
-            from every side (on a circle).
+            from every side (on a circle) where the detector is centred, or shifted by up to one
+            pitch.
         pixel_size: of a voxel, mm; one number or (dz, dy, dx), known values.
         pitch: mm on the detector, one number or (dv, du); voxel sides times the magnification if
             not given.

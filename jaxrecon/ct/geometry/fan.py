@@ -50,7 +50,8 @@ class FanGeometry(Geometry):
         TypeError: complex values.
 
     Warns:
-        UserWarning: an angle beyond 2 pi, which is probably in degrees.
+        UserWarning: an angle beyond 2 pi, which is probably in degrees, unless the angles have
+            equal steps below 0.5 and make ten turns at most.
     """
 
     angles: Any
@@ -137,7 +138,8 @@ def fan_beam(
         source_distance: source to axis of rotation, mm, known.
         detector_distance: axis of rotation to detector, mm, known.
         arc: angle covered, radians.
-        bins: when not given, as many as see the circle around the image.
+        bins: when not given, as many as see the circle around the image where the detector is
+            centred, or shifted by up to one pitch. A larger offset cuts it off on one side.
         pixel_size: mm, one number or (dy, dx), known values.
         pitch: mm on the detector; the smaller pixel side times the magnification if not given.
         offset: shift of the detector, mm.
@@ -171,12 +173,18 @@ def fan_beam(
 
 
 def short_scan_arc(geometry: Any) -> jax.Array:
-    """pi plus the full fan angle in radians: the least arc that sees every line at least once.
+    """pi + 2 G in radians, G the largest fan angle to either edge of the detector.
+
+    It is the least arc that sees every line at least once, where the fan is centred; a shifted
+    detector, which sees less on one side, is taken for one that sees as much there.
 
     Args:
-        geometry: a fan or cone geometry without tilt.
+        geometry: a fan or cone geometry.
     """
-    reach = geometry.source_distance + geometry.detector_distance
-    pitch = geometry.pitch if geometry.pitch.ndim == 0 else geometry.pitch[1]
-    half = geometry.detector_shape[-1] / 2 * pitch / reach
-    return np.pi + 2 * (half if geometry.detector == "curved" else jnp.arctan(half))
+    columns = geometry.detector_shape[-1] + 1  # at the edges of the bins
+    if isinstance(geometry, FanGeometry):
+        along, beyond = geometry._with(bins=columns).local_positions()
+    else:
+        edges = geometry._with(detector_shape=(geometry.detector_shape[0], columns))
+        along, beyond = edges.local_positions()[..., 0], edges.local_positions()[..., 2]
+    return np.pi + 2 * jnp.max(jnp.abs(jnp.arctan2(along, beyond)))

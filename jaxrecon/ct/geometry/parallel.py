@@ -36,7 +36,8 @@ class ParallelGeometry(Geometry):
         TypeError: complex values.
 
     Warns:
-        UserWarning: an angle beyond 2 pi, which is probably in degrees.
+        UserWarning: an angle beyond 2 pi, which is probably in degrees, unless the angles have
+            equal steps below 0.5 and make ten turns at most.
     """
 
     angles: Any
@@ -140,7 +141,8 @@ def parallel_beam(
         image_shape: (rows, columns).
         views: number of views.
         arc: angle that they cover, radians.
-        bins: when not given, as many as cover the diagonal of the image.
+        bins: when not given, as many as cover the diagonal of the image where the detector is
+            centred, or shifted by up to one pitch. A larger offset cuts it off on one side.
         pixel_size: mm, one number or (dy, dx), known values.
         pitch: mm; the smaller pixel side when not given.
         offset: shift of the detector, mm.

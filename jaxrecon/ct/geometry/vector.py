@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jaxrecon.core.checks import check_choice
 from jaxrecon.core.pytree import static
@@ -34,8 +36,8 @@ class VectorGeometry(Geometry):
         beam: "divergent" or "parallel".
 
     Raises:
-        ValueError: arrays of wrong shape, counts not positive, unknown beam, values not finite
-            (where they are known).
+        ValueError: arrays of wrong shape, counts not positive, unknown beam, and, where values are
+            known, values not finite and axes that are zero.
         TypeError: complex values.
     """
 
@@ -67,6 +69,8 @@ class VectorGeometry(Geometry):
                 self._set_views(name, (d,))
                 self._set(name, jnp.asarray(getattr(self, name), self.source.dtype))
                 self._check_values(name, getattr(self, name), positive=False)
+        for name in ("column_axis", "row_axis"):
+            self._check_axis(name)
         if (
             len({getattr(self, n).shape for n in self._per_view if getattr(self, n) is not None})
             > 1
@@ -75,9 +79,17 @@ class VectorGeometry(Geometry):
         self._set_numbers("pixel_size", (d,), positive=True)
         self._set_numbers("centre", (d,), positive=False)
 
-    def take(self, index: Any) -> VectorGeometry:
-        names = [n for n in self._per_view if getattr(self, n) is not None]
-        return self._with(**{name: getattr(self, name)[jnp.asarray(index)] for name in names})
+    def _check_axis(self, name: str) -> None:
+        """An axis that is zero puts all pixels in one place."""
+        axis = getattr(self, name)
+        if axis is None or isinstance(axis, Tracer):
+            return
+        zero = ~np.asarray(axis).any(axis=-1)
+        if zero.any():
+            raise ValueError(
+                f"VectorGeometry expected {name} other than zero, got zero in view "
+                f"{int(zero.argmax())}. A single row or column needs its direction and size too."
+            )
 
     def view_rays(self, view: Any) -> tuple[jax.Array, jax.Array]:
         counts = [jnp.arange(n, dtype=self.dtype) - (n - 1) / 2 for n in self.detector_shape]
@@ -100,15 +112,16 @@ def as_vectors(geometry: Geometry) -> VectorGeometry:
     if getattr(geometry, "detector", "flat") != "flat":
         raise ValueError("as_vectors expected a flat detector, got a curved one.")
     shape = geometry.detector_shape
-    points, directions = geometry.all_view_rays()
+    wide = tuple(max(n, 2) for n in shape)  # a single row or column has no distance to the next
+    points, directions = _with_detector_shape(geometry, wide).all_view_rays()
     flat = (geometry.views, -1, points.shape[-1])
     divergent = isinstance(geometry, FanGeometry | ConeGeometry)
     source = (points if divergent else directions).reshape(flat)[:, 0]
     pixels = points + directions if divergent else points
     middle = pixels.reshape(flat).mean(axis=1)
-    grid = pixels.reshape(geometry.views, -1, shape[-1], points.shape[-1])
-    column = (grid[:, 0, -1] - grid[:, 0, 0]) / max(shape[-1] - 1, 1)
-    row = (grid[:, -1, 0] - grid[:, 0, 0]) / max(shape[0] - 1, 1) if len(shape) == 2 else None
+    grid = pixels.reshape(geometry.views, -1, wide[-1], points.shape[-1])
+    column = (grid[:, 0, -1] - grid[:, 0, 0]) / (wide[-1] - 1)
+    row = (grid[:, -1, 0] - grid[:, 0, 0]) / (wide[0] - 1) if len(shape) == 2 else None
     return VectorGeometry(
         geometry.image_shape,
         source,
@@ -120,3 +133,10 @@ def as_vectors(geometry: Geometry) -> VectorGeometry:
         geometry.centre,  # type: ignore[attr-defined]
         beam="divergent" if divergent else "parallel",
     )
+
+
+def _with_detector_shape(geometry: Geometry, shape: tuple[int, ...]) -> Geometry:
+    """More or fewer pixels around the same middle of the detector."""
+    if len(shape) == 1:
+        return geometry._with(bins=shape[0])
+    return geometry._with(detector_shape=shape)
