@@ -42,8 +42,8 @@ from jaxrecon.ct.projectors.sheared_views import (
 _TAPS = 6  # Kaiser-Bessel weights along y; with twice the length their error is 2e-6
 _OVERSAMPLING = 2
 _SHAPE = float(np.pi * np.sqrt((_TAPS / _OVERSAMPLING) ** 2 * (_OVERSAMPLING - 0.5) ** 2 - 0.8))
-_DEGREE = 9  # of the polynomials that stand for the window between two points of the grid
-_BLOCK = 96  # frequencies at a time: bounds the memory
+_DEGREE = {"float32": 7, "float64": 10}  # of the polynomials that stand for the window
+_BLOCK = 2**24  # side times views times frequencies worked on at a time: bounds the memory
 
 
 @lru_cache
@@ -89,11 +89,11 @@ def _window_transform(side: int, length: int) -> np.ndarray:
 
 
 @lru_cache
-def _window_polynomials() -> np.ndarray:
+def _window_polynomials(precision: str) -> np.ndarray:
     """Weight of each tap as a polynomial in the fraction a in [0, 1): (taps, degree + 1)."""
     a = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1) / 2
     pieces = [_kaiser_bessel((a + _TAPS / 2 - 1 - tap) * 2 / _TAPS) for tap in range(_TAPS)]
-    return np.polynomial.polynomial.polyfit(a, np.stack(pieces, axis=1), _DEGREE).T
+    return np.polynomial.polynomial.polyfit(a, np.stack(pieces, axis=1), _DEGREE[precision]).T
 
 
 def _blocks(geometry: ParallelGeometry) -> tuple[jax.Array, int]:
@@ -102,7 +102,7 @@ def _blocks(geometry: ParallelGeometry) -> tuple[jax.Array, int]:
     The last block overlaps the one before, and computes the same there.
     """
     count = grid_length(geometry) // 2 + 1
-    number = -(-count // _BLOCK)
+    number = -(-count // max(64, _BLOCK // (geometry.views * side_of(geometry))))
     size = -(-count // number)
     return jnp.minimum(jnp.arange(number) * size, count - size), size
 
@@ -132,7 +132,7 @@ def _row_sums(
 def _gather(spectrum: jax.Array, start: jax.Array, a: jax.Array) -> jax.Array:
     """sum over taps of weight(a) * spectrum[start + tap]."""
     total = jnp.zeros(a.shape, spectrum.dtype)
-    for tap, polynomial in enumerate(_window_polynomials()):
+    for tap, polynomial in enumerate(_window_polynomials(a.dtype.name)):
         weight = jnp.zeros_like(a)
         for coefficient in polynomial[::-1]:
             weight = weight * a + coefficient
@@ -145,11 +145,11 @@ def _scatter(values: jax.Array, start: jax.Array, a: jax.Array, size: int) -> ja
 
     The weights are a matrix product, as XLA computes nothing well that it fuses into a scatter.
     """
+    polynomials = jnp.asarray(_window_polynomials(a.dtype.name), a.dtype)
     powers = [jnp.ones_like(a)]
-    for _ in range(_DEGREE):
+    for _ in range(polynomials.shape[1] - 1):
         powers.append(powers[-1] * a)
-    polynomials = jnp.asarray(_window_polynomials(), a.dtype)
-    stacked = jnp.stack(powers).reshape(_DEGREE + 1, -1)
+    stacked = jnp.stack(powers).reshape(len(powers), -1)
     weights = jnp.dot(polynomials, stacked, precision=jax.lax.Precision.HIGHEST)
     windows = jax.lax.ScatterDimensionNumbers(
         update_window_dims=(1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
