@@ -175,7 +175,7 @@ def run(output_folder: str | Path | None = None) -> tuple[dict, Any]:
         views, bins = wide[1].sinogram_space.shape
         angle = 2 * np.pi / views / 2  # every line is seen twice in a full turn
         if name == "limited angle":
-            angle = float(wide[1].angles[1])  # and once here, or not at all
+            angle = float(scan.geometry.angles[1])  # and once here, or not at all
         weights = jnp.full((views, bins), angle)
         record("FBP (Hann)", fbp, *wide, window="hann", weights=weights)
         start = jnp.maximum(found["FBP (Hann)"], 0)

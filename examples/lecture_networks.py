@@ -75,7 +75,8 @@ def move_first_layer(module: Any, study: Study, sign: float) -> Any:
     Files hold the difference: it is a hundred times smaller than the layer, and so is the error
     that rounding it to a few bits leaves.
     """
-    start = nn.AffineLayer(*study.affine, study.shape, free=True)
+    weights, offset = study.affine
+    start = nn.AffineLayer(weights, offset, study.shape, free=True)
     first = jax.tree.map(lambda a, b: a + sign * b, module.first, start)
     return nn.DirectReconstruction(module.network, first)
 
