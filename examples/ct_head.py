@@ -173,10 +173,7 @@ def run(output_folder: str | Path | None = None) -> tuple[dict, Any]:
         if name == "truncated":
             wide = ct.extrapolate(*wide, scan.geometry.bins // 3)
         views, bins = wide[1].sinogram_space.shape
-        angle = 2 * np.pi / views / 2  # every line is seen twice in a full turn
-        if name == "limited angle":
-            angle = float(scan.geometry.angles[1])  # and once here, or not at all
-        weights = jnp.full((views, bins), angle)
+        weights = jnp.full((views, bins), np.pi / views)  # a limited angle stands for all
         record("FBP (Hann)", fbp, *wide, window="hann", weights=weights)
         start = jnp.maximum(found["FBP (Hann)"], 0)
         problem = (data, variance, scan.geometry)
