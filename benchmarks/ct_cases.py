@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from timing import compiled, seconds
+from timing import compiled, seconds, temporaries
 
 from jaxrecon import ct
 from jaxrecon.data import line_integrals, phantoms, rasterise_volume, shepp_logan_3d
@@ -99,7 +100,7 @@ def our_side(case: Case, image: np.ndarray, probe: np.ndarray, data: np.ndarray)
     for name, (function, array) in functions.items():
 
         def run(x: Any, geometry: Any, function: Any = function) -> Any:
-            one = lambda item: function(item, geometry)  # noqa: E731
+            one = partial(function, geometry=geometry)
             return jax.vmap(one)(x) if case.slices else one(x)
 
         x = jnp.asarray(array)
@@ -109,7 +110,6 @@ def our_side(case: Case, image: np.ndarray, probe: np.ndarray, data: np.ndarray)
         except Exception as error:
             side.failures[name] = f"{type(error).__name__}: {error}".split("\n")[0]
             continue
-        memory: Any = executable.memory_analysis()  # type: ignore[attr-defined]
-        side.temporaries[name] = int(memory.temp_size_in_bytes)
+        side.temporaries[name] = temporaries(executable)
         side.works[name] = lambda e=executable, x=x: seconds(e, x, case.geometry)
     return side

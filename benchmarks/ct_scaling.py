@@ -20,6 +20,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def work(model: str, side: int, views: int, batch: int = 0) -> dict[str, Any]:
     """Compiled forward and adjoint: functions that return seconds, and bytes of temporaries."""
     import jax
     import jax.numpy as jnp
-    from timing import compiled, seconds
+    from timing import compiled, seconds, temporaries
 
     from jaxrecon import ct
 
@@ -129,16 +130,15 @@ def work(model: str, side: int, views: int, batch: int = 0) -> dict[str, Any]:
     ):
 
         def run(x: Any, geometry: Any, function: Any = function) -> Any:
-            one = lambda item: function(item, geometry, model)  # noqa: E731
+            one = partial(function, geometry=geometry, model=model)
             return jax.vmap(one)(x) if batch else one(x)
 
         shape = (batch, *space.shape) if batch else space.shape
         x = jnp.asarray(random.random(shape, np.float32))
         executable, _ = compiled(jax.jit(run), x, geometry)
-        memory: Any = executable.memory_analysis()  # type: ignore[attr-defined]
         result[name] = {
             "run": lambda e=executable, x=x, g=geometry: seconds(e, x, g),
-            "bytes": int(memory.temp_size_in_bytes),
+            "bytes": temporaries(executable),
         }
     return result
 

@@ -29,6 +29,11 @@ def compiled(function: Callable, *arguments: Any) -> tuple[Callable, float]:
     return executable, time.perf_counter() - start
 
 
+def temporaries(executable: Any) -> int:
+    """Bytes that a compiled function needs beside its arguments and results."""
+    return int(executable.memory_analysis().temp_size_in_bytes)
+
+
 def seconds(function: Callable, *arguments: Any) -> float:
     """Wall-clock time of one call, until its results are there."""
     start = time.perf_counter()

@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_positive_int, check_space
+from jaxrecon.core.iterate import iterate
 from jaxrecon.core.normal_equations import conjugate_gradient_start, conjugate_gradient_step
 from jaxrecon.ct.geometry import Geometry
 from jaxrecon.ct.geometry_fields import (
@@ -232,8 +233,7 @@ def _refine(
 def _solve(normal: Any, rhs: Any, iterations: int) -> Any:
     """Conjugate gradients from 0."""
     start = conjugate_gradient_start(normal, rhs)
-    step = lambda _, state: conjugate_gradient_step(normal, state)  # noqa: E731
-    return jax.lax.fori_loop(0, iterations, step, start).x
+    return iterate(partial(conjugate_gradient_step, normal), start, iterations)[0].x
 
 
 def _reconstruct(

@@ -25,7 +25,9 @@ def columns(function: Any, geometry: Any, name: str) -> jax.Array:
     value = getattr(geometry, name)
 
     def along(tangent: jax.Array) -> jax.Array:
-        moved = lambda v: function(geometry._with(**{name: v}))  # noqa: E731
+        def moved(field: jax.Array) -> jax.Array:
+            return function(geometry._with(**{name: field}))
+
         return jax.jvp(moved, (value,), (tangent,))[1]
 
     if value.ndim == 0 or name in geometry._per_view:

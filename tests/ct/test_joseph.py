@@ -25,6 +25,13 @@ project = quick_jit(partial(ct.project, model="joseph"))
 backproject = quick_jit(partial(ct.backproject, model="joseph"))
 
 
+def test_more_voxels_than_an_index_can_name_are_refused():
+    geometry = ct.cone_beam((1400, 1400, 1400), 2, 4000.0, 1000.0, detector_shape=(4, 4))
+    with pytest.raises(ValueError, match="at most 2\\^31 voxels"):
+        ct.XRayTransform(geometry, "joseph")
+    assert ct.XRayTransform(geometry).model == "planes"
+
+
 def turn(n, dtype=np.float32):
     return np.asarray(np.arange(n) * 2 * np.pi / n + 0.13, dtype)
 

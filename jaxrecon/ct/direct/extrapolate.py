@@ -17,8 +17,9 @@ def extrapolate(sinogram: Any, geometry: Any, bins: int) -> tuple[jax.Array, Geo
 
     Where the object reaches out of the field of view the rows end in a step, which the ramp filter
     turns into a bright rim. Each row is continued by its end value times
-    cos^2(pi/2 n / bins), n = 1, ..., bins: values within the field of view are then right up to
-    a slowly varying offset.
+    cos^2(pi/2 n / bins), n = 1, ..., bins. That takes the rim away; what is lost outside still
+    leaves an offset that varies slowly within the field of view (a disc 1.4 times as wide as the
+    detector comes back 8 % too low in a test, and 19 % too high without).
 
     Args:
         sinogram: (views, bins) or (views, rows, columns), in the dtype of the geometry.
@@ -31,8 +32,7 @@ def extrapolate(sinogram: Any, geometry: Any, bins: int) -> tuple[jax.Array, Geo
     Raises:
         ValueError, TypeError: the sinogram is not of geometry.sinogram_space; bins not positive.
 
-    Source: van Gompel and others review such tapers; the cosine is that of Ohnesorge et al.,
-    doi:10.1118/1.598855.
+    For the problem, and a scheme that adapts to each row: Ohnesorge et al., doi:10.1118/1.598855.
     """
     bins = check_positive_int(bins, what="extrapolate", argument="bins")
     sinogram = jnp.asarray(sinogram)
