@@ -22,6 +22,8 @@ class Functional(Pytree):
     - ``f.prox(v, step)`` = argmin_x  f(x) + ||x - v||^2 / (2 step), step > 0.
     - ``f.conj_prox(v, step)``: prox of the convex conjugate f*, by Moreau's identity
       prox_{s f*}(v) = v - s prox_{f/s}(v/s) unless overridden.
+    - ``f.prox_from(v, step, start)``: (prox, start of the next call), for proxes that iterate; a
+      method keeps the start in its state, first ``f.prox_start(v)``, and so warm-starts them.
     - ``f.conjugate(y)`` = sup_x Re<x, y> - f(x), where it is known.
     - ``f.lipschitz()``: Lipschitz constant of the gradient, where f has one.
     - ``f.hessian(x)``: where f is quadratic, its Hessian applied to x: f.grad(x) - f.grad(0).
@@ -44,6 +46,14 @@ class Functional(Pytree):
             f"{type(self).__name__} has no prox in closed form. Use its gradient if it is smooth; "
             "if it is f @ A, pass f and A apart to primal_dual_hybrid_gradient or admm."
         )
+
+    def prox_start(self, v: Any) -> Any:
+        """Where the first :meth:`prox_from` starts; empty for a prox in closed form."""
+        return ()
+
+    def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
+        """(prox(v, step), start of the next call), its iterations started from `start`."""
+        return self.prox(v, step), start
 
     def conj_prox(self, v: Any, step: Any) -> Any:
         return add_scaled(v, -step, self.prox(scaled(1 / step, v), 1 / step))
@@ -95,6 +105,12 @@ class Weighted(Functional):
     def prox(self, v: Any, step: Any) -> Any:
         return self.functional.prox(v, step * self.scale)
 
+    def prox_start(self, v: Any) -> Any:
+        return self.functional.prox_start(v)
+
+    def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
+        return self.functional.prox_from(v, step * self.scale, start)
+
     def conjugate(self, y: Any) -> jax.Array:
         return self.scale * self.functional.conjugate(scaled(1 / self.scale, y))
 
@@ -122,6 +138,13 @@ class Translated(Functional):
 
     def prox(self, v: Any, step: Any) -> Any:
         return add(self.shift, self.functional.prox(self._move(v), step))
+
+    def prox_start(self, v: Any) -> Any:
+        return self.functional.prox_start(self._move(v))
+
+    def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
+        moved, start = self.functional.prox_from(self._move(v), step, start)
+        return add(self.shift, moved), start
 
     def conjugate(self, y: Any) -> jax.Array:
         return self.functional.conjugate(y) + inner(self.shift, y)
@@ -194,6 +217,14 @@ class Separable(Functional):
 
     def prox(self, v: Any, step: Any) -> Any:
         return tuple(f.prox(a, step) for f, a in zip(self.parts, v, strict=True))
+
+    def prox_start(self, v: Any) -> Any:
+        return tuple(f.prox_start(a) for f, a in zip(self.parts, v, strict=True))
+
+    def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
+        blocks = zip(self.parts, v, start, strict=True)
+        pairs = [f.prox_from(a, step, s) for f, a, s in blocks]
+        return tuple(a for a, _ in pairs), tuple(s for _, s in pairs)
 
     def conj_prox(self, v: Any, step: Any) -> Any:
         return tuple(f.conj_prox(a, step) for f, a in zip(self.parts, v, strict=True))
