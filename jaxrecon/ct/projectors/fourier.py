@@ -178,6 +178,14 @@ def _response(factor: jax.Array | None, geometry: ParallelGeometry) -> jax.Array
     return spline if factor is None else spline * factor
 
 
+def _zeros_after(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Zeros that depend on x, or XLA makes them first and holds their memory meanwhile.
+
+    They are all overwritten, so that a NaN in x does not matter.
+    """
+    return jnp.broadcast_to(0 * x[(0,) * x.ndim], shape)
+
+
 def sheared_sums(
     image: jax.Array,
     views: ShearedViews,
@@ -203,7 +211,7 @@ def sheared_sums(
         sums = _gather(spectrum.ravel(), start, a) * phase
         return jax.lax.dynamic_update_slice_in_dim(q, sums, first, axis=1), None
 
-    q, _ = jax.lax.scan(add, jnp.zeros((len(views.slope), count), rows.dtype), blocks)
+    q, _ = jax.lax.scan(add, _zeros_after(rows, (len(views.slope), count)), blocks)
     return jnp.fft.irfft(q * _response(factor, geometry), n=length)
 
 
@@ -227,7 +235,7 @@ def spread_sums(
         part = jnp.roll(jnp.fft.ifft(spectrum), side // 2, axis=2)[:, :, :side].swapaxes(1, 2)
         return jax.lax.dynamic_update_slice_in_dim(rows, part, first, axis=2), None
 
-    rows, _ = jax.lax.scan(add, jnp.zeros((2, side, count), spectra.dtype), blocks)
+    rows, _ = jax.lax.scan(add, _zeros_after(spectra, (2, side, count)), blocks)
     squares = jnp.fft.irfft(rows, n=length)[:, :, :side]
     window = jnp.asarray(_window_transform(side, height) / height, geometry.dtype)
     return extract(squares / window[:, None], geometry)

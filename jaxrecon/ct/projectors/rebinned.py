@@ -3,8 +3,9 @@ r"""The model "fourier" for any rays in the plane: through parallel views, fast 
 A ray is a point (theta, s) of the Radon transform. Parallel views on a fine grid of angles and
 positions come from the model "fourier" in N^2 log N operations; cubic B-splines in theta and s
 interpolate them at the rays. Going once around, p(theta + pi, s) = p(theta, -s) closes the grid.
-The grid has 2 N angles over pi and 2 N positions over the diagonal of the image: Nyquist sampling
+The grid has 1.6 N angles over pi and 2 N positions over the diagonal of the image: Nyquist sampling
 of the Radon transform of the band-limited image needs pi N / 2 angles within the inscribed circle.
+Against a grid that is twice as fine, projections of the Shepp-Logan phantom change by 1.2e-3.
 It is made for pixels that are nearly square: the error is 1e-3 for sides of 1 to 2 and 3e-2 for 1
 to 4, and from 1 to 3 on the result is NaN rather than wrong.
 
@@ -30,6 +31,8 @@ from jaxrecon.ct.projectors.bspline import (
 from jaxrecon.ct.projectors.fourier import bin_positions, grid_length, sheared_sums, spread_sums
 from jaxrecon.ct.projectors.sheared_views import ShearedViews, sheared_views
 
+_ANGLES = 1.6  # over pi, a pixel of the longer side
+_HALVES = 2
 _MARGIN = 4  # positions beyond the diagonal on either side
 _POLE = float(np.sqrt(3) - 2)  # of the inverse of the filter (1, 4, 1) / 6
 _EDGE = 3  # mirrored angles on either side, for the taps of a ray at any angle from 0 to pi
@@ -37,6 +40,11 @@ _EDGE = 3  # mirrored angles on either side, for the taps of a ray at any angle 
 
 MOST_OBLONG = 3.0
 """The largest ratio of the two sides of a pixel."""
+
+
+def _blocks(rows: jax.Array) -> jax.Array:
+    """Rows in two halves, worked on one after the other: XLA fuses nothing into a loop."""
+    return rows.reshape(_HALVES, -1, *rows.shape[1:])
 
 
 def _nearly_square(geometry: Geometry, x: jax.Array) -> jax.Array:
@@ -51,7 +59,8 @@ def _grid(geometry: Geometry) -> ParallelGeometry:
     side = max(*geometry.image_shape, 4)
     size = geometry.pixel_size  # type: ignore[attr-defined]
     diagonal = jnp.hypot(geometry.image_shape[0] * size[0], geometry.image_shape[1] * size[1])
-    angles = jnp.arange(2 * side, dtype=geometry.dtype) * (np.pi / (2 * side))
+    views = _HALVES * int(np.ceil(_ANGLES * side / _HALVES))
+    angles = jnp.arange(views, dtype=geometry.dtype) * (np.pi / views)
     return ParallelGeometry(
         geometry.image_shape, angles, 2 * side + 2 * _MARGIN, size, diagonal / (2 * side)
     )
@@ -99,7 +108,8 @@ def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
     views = sheared_views(grid)
     x, inside = bin_positions(views, grid)
     q = sheared_sums(image, views, grid, _spline_in_s(views, grid))
-    p = jnp.where(inside, views.length[:, None] * interpolate_rows(q, x), 0)
+    values = jax.lax.map(lambda block: interpolate_rows(*block), (_blocks(q), _blocks(x)))
+    p = jnp.where(inside, views.length[:, None] * values.reshape(-1, grid.bins), 0)
     p = _spline_in_theta(p)
     flat = jnp.concatenate([p[-_EDGE:, ::-1], p, p[:_EDGE, ::-1]]).ravel()
 
