@@ -1,6 +1,7 @@
 """CT projectors and filtered backprojection against ASTRA, scikit-image, SCICO and MBIRJAX.
 
-Every side works on the same exact Shepp-Logan data, in turns and never side by side: ours in this
+Every side works on the same exact Shepp-Logan data, in turns and never side by side, each turn a row
+of calls of at least 0.1 s, whose median counts, as an iterative method calls a projector. Ours runs in this
 process, each peer in a process and a virtual environment of its own, which the first run installs
 from benchmarks/requirements. Besides times it reports the error of the projection against exact
 line integrals, the error of filtered backprojection against the phantom (in all of the image, and
@@ -62,6 +63,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", help="these packages, e.g. astra mbirjax; none: ours")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--burst", type=int, default=3, help="calls in a row in each round")
+    parser.add_argument("--burst-seconds", type=float, default=0.1, help="at least so long")
     parser.add_argument("--quick", action="store_true", help="small scans: does everything run?")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
@@ -184,7 +186,14 @@ def run_case(name: str, case: Any, pythons: dict[str, Path], chosen: Any, folder
     for work in WORKS:
         turns = {who: side["works"][work] for who, side in sides.items() if work in side["works"]}
         if turns:
-            times = interleaved(turns, chosen.rounds, warm_up=2, pause=0.02, burst=chosen.burst)
+            times = interleaved(
+                turns,
+                chosen.rounds,
+                warm_up=2,
+                pause=0.02,
+                burst=chosen.burst,
+                burst_seconds=chosen.burst_seconds,
+            )
             for who, timing in times.items():
                 sides[who].setdefault("seconds", {})[work] = timing._asdict()
     for worker in workers:

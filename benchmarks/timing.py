@@ -47,6 +47,7 @@ def interleaved(
     warm_up: int = 3,
     pause: float = 0.0,
     burst: int = 1,
+    burst_seconds: float = 0.0,
 ) -> dict[str, Timing]:
     """Time all cases in turn, round by round.
 
@@ -57,6 +58,8 @@ def interleaved(
         pause: seconds of rest before each case, in which the threads of the one before go idle.
         burst: calls in a row each round, whose median counts: work that is short against waking up
             threads and filling caches is timed as it runs in a loop.
+        burst_seconds: and go on until so much time has passed, so that short and long work run
+            equally long at a stretch.
     """
     for work in cases.values():
         for _ in range(warm_up):
@@ -65,7 +68,10 @@ def interleaved(
     for _ in range(rounds):
         for name, work in cases.items():
             time.sleep(pause)
-            times[name].append(statistics.median(work() for _ in range(burst)))
+            taken = [work() for _ in range(burst)]
+            while sum(taken) < burst_seconds:
+                taken.append(work())
+            times[name].append(statistics.median(taken))
     return {name: summary(values) for name, values in times.items()}
 
 

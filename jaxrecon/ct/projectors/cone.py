@@ -43,10 +43,12 @@ from jaxrecon.ct.projectors.cone_views import (
 )
 from jaxrecon.ct.projectors.joseph import joseph_pair, linear_weights
 
-CHUNK = 2**18
+CHUNK = 2**19
 """Samples (column, plane, slice) that are handled at once."""
 TAPS = 4
 """Taps that are summed in one go."""
+PLANES = 4
+"""Planes that are summed in one go."""
 
 
 def _hat(x: jax.Array) -> jax.Array:
@@ -82,10 +84,11 @@ def _range(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.minimum(a, b), jnp.maximum(a, b)
 
 
-def _chunks(n: int, samples: int, least: int = 1) -> jax.Array:
+def _chunks(n: int, samples: int, least: int = 1, multiple: int = 1) -> jax.Array:
     """The numbers from 0 to n - 1, and some more, (chunks, numbers)."""
     chunks = -(-n // max(least, min(n, CHUNK // samples)))
-    return jnp.arange(chunks * -(-n // chunks)).reshape(chunks, -1)
+    size = -(-n // (chunks * multiple)) * multiple
+    return jnp.arange(-(-n // size) * size).reshape(-1, size)
 
 
 def _forward(geometry: ConeGeometry, image: jax.Array) -> jax.Array:
@@ -108,23 +111,29 @@ def _forward(geometry: ConeGeometry, image: jax.Array) -> jax.Array:
             lateral = jnp.pad(lateral.swapaxes(1, 2), ((0, 0), (0, TAPS), (0, 0)))
             lateral = lateral.reshape(-1, LANES)
 
-            def plane(total: jax.Array, item: tuple) -> tuple[jax.Array, None]:
-                number, depth = item
-                depth = _lanes(depth)
+            def group(total: jax.Array, item: tuple) -> tuple[jax.Array, None]:
+                numbers, depth = item[0], _lanes(item[1])[:, None]
                 low, high = (heights(v, d, rise) for d in (depth.min(-1), depth.max(-1)))
                 low, high = _range(low, high)
-                z = heights(v, depth, rise[..., None])
 
                 def tap(n: jax.Array) -> jax.Array:
-                    values = _rows(lateral, (number * (nz + TAPS) + n) * blocks.size + blocks)
-                    return _hat(z - n[..., None]) * values
+                    sums = jnp.zeros_like(total)
+                    for j in range(PLANES):
+                        z = heights(v, depth[j], rise[..., None])
+                        start = (numbers[j] * (nz + TAPS) + n[j]) * blocks.size
+                        sums += _hat(z - n[j][..., None]) * _rows(lateral, start + blocks)
+                    return sums
 
                 return _hat_sum(total, low - 1, high + 1, nz, tap), None
 
-            return jax.lax.scan(plane, total, (jnp.arange(planes.size), depth))[0], None
+            numbers, depth = (
+                a.reshape(-1, PLANES, *a.shape[1:]) for a in (jnp.arange(planes.size), depth)
+            )
+            return jax.lax.scan(group, total, (numbers, depth))[0], None
 
         total = jnp.zeros((rise.size, blocks.size, LANES), image.dtype)
-        total, _ = jax.lax.scan(chunk, total, _chunks(plane_count(geometry), v.column.size * nz))
+        chunks = _chunks(plane_count(geometry), v.column.size * nz, multiple=PLANES)
+        total, _ = jax.lax.scan(chunk, total, chunks)
         return v.length * total.reshape(rise.size, -1)[:, v.slot]
 
     return jax.lax.map(view, geometry.view_parameters())
