@@ -33,6 +33,7 @@ from jaxrecon.ct.direct import (
     extrapolate,
     filter_sinogram,
     filtered_backprojection,
+    fourier_slice_gridding,
     ramp_response,
     redundancy_weights,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "fan_beam",
     "filter_sinogram",
     "filtered_backprojection",
+    "fourier_slice_gridding",
     "interpolate_trace",
     "linear_attenuation",
     "lodopab_geometry",

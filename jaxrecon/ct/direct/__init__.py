@@ -16,6 +16,7 @@ from jaxrecon.ct.direct.cone import backproject_cone
 from jaxrecon.ct.direct.extrapolate import extrapolate
 from jaxrecon.ct.direct.fan import backproject_fan, row_coordinate
 from jaxrecon.ct.direct.filters import WINDOWS, filter_sinogram, ramp_response
+from jaxrecon.ct.direct.gridding import fourier_slice_gridding
 from jaxrecon.ct.direct.parallel import backproject_filtered, backproject_pixels
 from jaxrecon.ct.direct.redundancy import (
     SCANS,
@@ -34,6 +35,7 @@ __all__ = [
     "extrapolate",
     "filter_sinogram",
     "filtered_backprojection",
+    "fourier_slice_gridding",
     "ramp_response",
     "redundancy_weights",
 ]

@@ -15,13 +15,12 @@ The adjoint runs the same steps, transposed, backwards. Weights reach over the w
 negative, so row and column sums are not those of positive weights: MLEM, SIRT and SART take the
 model "shear" or "joseph".
 
-Source of the non-uniform transform: Fessler and Sutton, doi:10.1109/TSP.2002.807005, with the
-window of Beatty, Nishimura and Pauly, doi:10.1109/TMI.2005.848376.
+Source of the non-uniform transform: Fessler and Sutton, doi:10.1109/TSP.2002.807005.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -38,30 +37,16 @@ from jaxrecon.ct.projectors.sheared_views import (
     sheared_views,
     side_of,
 )
+from jaxrecon.linops.kaiser_bessel import (
+    OVERSAMPLING,
+    TAPS,
+    fast_length,
+    window_transform,
+    window_weight,
+    window_weights,
+)
 
-_TAPS = 6  # Kaiser-Bessel weights along y; with twice the length their error is 2e-6
-_OVERSAMPLING = 2
-_SHAPE = float(np.pi * np.sqrt((_TAPS / _OVERSAMPLING) ** 2 * (_OVERSAMPLING - 0.5) ** 2 - 0.8))
-_DEGREE = {"float32": 7, "float64": 10}  # of the polynomials that stand for the window
 _BLOCK = 2**24  # side times views times frequencies worked on at a time: bounds the memory
-
-
-@lru_cache
-def fast_length(n: int, *, off_powers: bool = False) -> int:
-    """The least even number from n on without a prime factor above 11.
-
-    With `off_powers` no multiple of 64 either: columns of an array with such rows fall into few
-    sets of a CPU's cache.
-    """
-    n += n % 2
-    while True:
-        rest = n
-        for prime in (2, 3, 5, 7, 11):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1 and not (off_powers and n % 64 == 0):
-            return n
-        n += 2
 
 
 def grid_length(geometry: ParallelGeometry) -> int:
@@ -72,28 +57,7 @@ def grid_length(geometry: ParallelGeometry) -> int:
 def _row_length(geometry: ParallelGeometry) -> int:
     """Of the transform along y."""
     side = side_of(geometry)
-    return fast_length(max(_TAPS, _OVERSAMPLING * side), off_powers=side >= 64)
-
-
-def _kaiser_bessel(u: np.ndarray) -> np.ndarray:
-    """The window on [-1, 1]: I0(shape sqrt(1 - u^2)) / I0(shape)."""
-    return np.i0(_SHAPE * np.sqrt(np.maximum(1 - u**2, 0))) / np.i0(_SHAPE)
-
-
-@lru_cache
-def _window_transform(side: int, length: int) -> np.ndarray:
-    """Transform of the window at the rows, what the rows are divided by: (side,)."""
-    x = np.pi * _TAPS * (np.arange(side) - side // 2) / length
-    root = np.sqrt(_SHAPE**2 - x**2)
-    return _TAPS * np.sinh(root) / root / np.i0(_SHAPE)
-
-
-@lru_cache
-def _window_polynomials(precision: str) -> np.ndarray:
-    """Weight of each tap as a polynomial in the fraction a in [0, 1): (taps, degree + 1)."""
-    a = (np.cos(np.pi * (np.arange(64) + 0.5) / 64) + 1) / 2
-    pieces = [_kaiser_bessel((a + _TAPS / 2 - 1 - tap) * 2 / _TAPS) for tap in range(_TAPS)]
-    return np.polynomial.polynomial.polyfit(a, np.stack(pieces, axis=1), _DEGREE[precision]).T
+    return fast_length(max(TAPS, OVERSAMPLING * side), off_powers=side >= 64)
 
 
 def _blocks(geometry: ParallelGeometry) -> tuple[jax.Array, int]:
@@ -116,9 +80,9 @@ def _row_sums(
     length, height, side = grid_length(geometry), _row_length(geometry), side_of(geometry)
     w = (first_w + jnp.arange(size)).astype(geometry.dtype) / length  # cycles per pixel
     along_y = w * views.slope[:, None]
-    place = along_y * height - (_TAPS // 2 - 1)
+    place = along_y * height - (TAPS // 2 - 1)
     first = jnp.floor(place)
-    start = (views.steep[:, None] * size + jnp.arange(size)) * (height + _TAPS)
+    start = (views.steep[:, None] * size + jnp.arange(size)) * (height + TAPS)
     start += first.astype(jnp.int32) % height
     # rows are counted from side // 2, columns from 0; q is wanted around the middle of the image
     (row, column), (row_steep, column_steep) = middle_in_square(geometry)
@@ -132,32 +96,21 @@ def _row_sums(
 def _gather(spectrum: jax.Array, start: jax.Array, a: jax.Array) -> jax.Array:
     """sum over taps of weight(a) * spectrum[start + tap]."""
     total = jnp.zeros(a.shape, spectrum.dtype)
-    for tap, polynomial in enumerate(_window_polynomials(a.dtype.name)):
-        weight = jnp.zeros_like(a)
-        for coefficient in polynomial[::-1]:
-            weight = weight * a + coefficient
-        total += weight * spectrum.at[start + tap].get(mode="promise_in_bounds")
+    for tap in range(TAPS):
+        total += window_weight(tap, a) * spectrum.at[start + tap].get(mode="promise_in_bounds")
     return total
 
 
 def _scatter(values: jax.Array, start: jax.Array, a: jax.Array, size: int) -> jax.Array:
-    """The adjoint of :func:`_gather`: each value adds a window of six to the spectrum.
-
-    The weights are a matrix product, as XLA computes nothing well that it fuses into a scatter.
-    """
-    polynomials = jnp.asarray(_window_polynomials(a.dtype.name), a.dtype)
-    powers = [jnp.ones_like(a)]
-    for _ in range(polynomials.shape[1] - 1):
-        powers.append(powers[-1] * a)
-    stacked = jnp.stack(powers).reshape(len(powers), -1)
-    weights = jnp.dot(polynomials, stacked, precision=jax.lax.Precision.HIGHEST)
+    """The adjoint of :func:`_gather`: each value adds a window of six to the spectrum."""
+    weights = window_weights(a)
     windows = jax.lax.ScatterDimensionNumbers(
         update_window_dims=(1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
     )
     return jax.lax.scatter_add(
         jnp.zeros(size, values.dtype),
         start.reshape(-1, 1),
-        weights.T * values.reshape(-1, 1),
+        weights * values.reshape(-1, 1),
         windows,
         mode="promise_in_bounds",
     )
@@ -198,7 +151,7 @@ def sheared_sums(
     """
     length, height, side = grid_length(geometry), _row_length(geometry), side_of(geometry)
     (blocks, size), count = _blocks(geometry), length // 2 + 1
-    window = jnp.asarray(_window_transform(side, height), geometry.dtype)
+    window = jnp.asarray(window_transform(side, height), geometry.dtype)
     rows = jnp.fft.rfft(embed(image, geometry) / window[:, None], n=length)
 
     def add(q: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
@@ -206,7 +159,7 @@ def sheared_sums(
         # row side // 2 first, so that the window's transform needs no phase
         part = jnp.pad(part, ((0, 0), (0, 0), (0, height - side)))
         spectrum = jnp.fft.fft(jnp.roll(part, -(side // 2), axis=2))
-        spectrum = jnp.concatenate([spectrum, spectrum[..., :_TAPS]], axis=2)  # taps never wrap
+        spectrum = jnp.concatenate([spectrum, spectrum[..., :TAPS]], axis=2)  # taps never wrap
         start, a, phase = _row_sums(first, size, views, geometry)
         sums = _gather(spectrum.ravel(), start, a) * phase
         return jax.lax.dynamic_update_slice_in_dim(q, sums, first, axis=1), None
@@ -229,15 +182,15 @@ def spread_sums(
     def add(rows: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
         part = jax.lax.dynamic_slice_in_dim(spectra, first, size, axis=1)
         start, a, phase = _row_sums(first, size, views, geometry)
-        spectrum = _scatter(part * phase.conj(), start, a, 2 * size * (height + _TAPS))
+        spectrum = _scatter(part * phase.conj(), start, a, 2 * size * (height + TAPS))
         spectrum = spectrum.reshape(2, size, -1)
-        spectrum = spectrum[..., :height].at[..., :_TAPS].add(spectrum[..., height:])
+        spectrum = spectrum[..., :height].at[..., :TAPS].add(spectrum[..., height:])
         part = jnp.roll(jnp.fft.ifft(spectrum), side // 2, axis=2)[:, :, :side].swapaxes(1, 2)
         return jax.lax.dynamic_update_slice_in_dim(rows, part, first, axis=2), None
 
     rows, _ = jax.lax.scan(add, _zeros_after(spectra, (2, side, count)), blocks)
     squares = jnp.fft.irfft(rows, n=length)[:, :, :side]
-    window = jnp.asarray(_window_transform(side, height) / height, geometry.dtype)
+    window = jnp.asarray(window_transform(side, height) / height, geometry.dtype)
     return extract(squares / window[:, None], geometry)
 
 
