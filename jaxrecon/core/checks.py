@@ -115,6 +115,16 @@ def check_nonnegative(x: Any, *, what: str, argument: str, cause: str = "") -> N
         )
 
 
+def check_no_nan(x: Any, *, what: str, argument: str) -> None:
+    """Raise ValueError when a concrete `x` holds NaN; traced values are not looked at."""
+    for leaf in jax.tree.leaves(x):
+        if not isinstance(leaf, Tracer) and np.any(np.isnan(np.asarray(leaf))):
+            raise ValueError(
+                f"{what} expected numbers in {argument}, got NaN. Are there dead detectors or "
+                "divisions by zero in the data? Weights of 0 leave single data out."
+            )
+
+
 def check_positive_int(n: Any, *, what: str, argument: str) -> int:
     """`n` as an int, or ValueError unless it is a whole number of at least 1."""
     if isinstance(n, bool) or int(n) != n or n < 1:

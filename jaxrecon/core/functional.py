@@ -7,9 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrecon.core.checks import check_no_nan
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator, conj
 from jaxrecon.core.pytree import Pytree
+from jaxrecon.core.quadratic import quadratic_prox
 from jaxrecon.core.vectors import add, add_scaled, inner, scaled, subtract
 
 
@@ -19,7 +21,8 @@ class Functional(Pytree):
     - ``f(x)``: the value, a real scalar (infinity outside the domain of f).
     - ``f.grad(x)``: the direction of steepest ascent; for complex x this is the conjugate of
       what ``jax.grad`` returns, so that ``x - eta * f.grad(x)`` descends.
-    - ``f.prox(v, step)`` = argmin_x  f(x) + ||x - v||^2 / (2 step), step > 0.
+    - ``f.prox(v, step)`` = argmin_x  f(x) + ||x - v||^2 / (2 step), step > 0. A quadratic f has it
+      from its Hessian, by conjugate gradients, unless overridden.
     - ``f.conj_prox(v, step)``: prox of the convex conjugate f*, by Moreau's identity
       prox_{s f*}(v) = v - s prox_{f/s}(v/s) unless overridden.
     - ``f.prox_from(v, step, start)``: (prox, start of the next call), for proxes that iterate; a
@@ -29,7 +32,8 @@ class Functional(Pytree):
     - ``f.hessian(x)``: where f is quadratic, its Hessian applied to x: f.grad(x) - f.grad(0).
 
     Algebra: ``c * f`` (c > 0), ``f.translate(shift)`` is x -> f(x - shift), ``f @ A`` is
-    x -> f(A x), ``f + g``; :func:`separable` acts on tuples.
+    x -> f(A x), with ``(f @ A).split()`` = (f, A), ``f + g``; :func:`separable` acts on tuples;
+    ``functionals.rescaled`` is x -> f(c x), ``perturbed`` adds <a, x> + b/2 ||x||^2.
 
     Raises:
         NotImplementedError: a map that this functional does not have, with what to use instead.
@@ -42,10 +46,13 @@ class Functional(Pytree):
         return conj(jax.grad(lambda z: self(z))(x))
 
     def prox(self, v: Any, step: Any) -> Any:
-        raise NotImplementedError(
-            f"{type(self).__name__} has no prox in closed form. Use its gradient if it is smooth; "
-            "if it is f @ A, pass f and A apart to primal_dual_hybrid_gradient or admm."
-        )
+        try:
+            return quadratic_prox(self, v, step)
+        except NotImplementedError:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no prox in closed form. Use its gradient if it is "
+                "smooth; if it is f @ A, pass f and A apart to primal_dual_hybrid_gradient or admm."
+            ) from None
 
     def prox_start(self, v: Any) -> Any:
         """Where the first :meth:`prox_from` starts; empty for a prox in closed form."""
@@ -74,14 +81,14 @@ class Functional(Pytree):
         """x -> f(x - shift)."""
         return Translated(self, shift)
 
-    def __mul__(self, scale: Any) -> Functional:
+    def __mul__(self, scale: Any) -> Weighted:
         if isinstance(scale, Functional) or jnp.ndim(scale) != 0 or jnp.iscomplexobj(scale):
             raise TypeError("c * f takes a real scalar c > 0.")
         return Weighted(scale, self)
 
     __rmul__ = __mul__
 
-    def __matmul__(self, operator: Any) -> Functional:
+    def __matmul__(self, operator: Any) -> Precomposed:
         if not isinstance(operator, LinearOperator):
             raise TypeError("f @ A precomposes with a LinearOperator; for a value write f(x).")
         return Precomposed(self, operator)
@@ -120,12 +127,30 @@ class Weighted(Functional):
     def hessian(self, x: Any) -> Any:
         return scaled(self.scale, self.functional.hessian(x))
 
+    def split(self) -> tuple[Functional, Any]:
+        """(c g, A) where f has split() -> (g, A)."""
+        f: Any = self.functional
+        if not hasattr(f, "split"):
+            raise TypeError(f"{type(f).__name__} has no split(): it is not f @ A.")
+        term, operator = f.split()
+        return self.scale * term, operator
+
 
 class Translated(Functional):
-    """x -> f(x - shift), with prox(v) = shift + prox_f(v - shift)."""
+    """x -> f(x - shift), with prox(v) = shift + prox_f(v - shift).
+
+    ``L1().translate(m) @ A`` is the fidelity ||A x - m||_1, and so with other norms.
+
+    Raises:
+        ValueError: NaN in the shift (checked when concrete).
+    """
 
     functional: Functional
     shift: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_no_nan(self.shift, what="translate(shift)", argument="shift")
 
     def _move(self, x: Any) -> Any:
         return subtract(x, self.shift)
@@ -159,9 +184,10 @@ class Translated(Functional):
 class Precomposed(Functional):
     r"""x -> f(A x). Its gradient is A^H grad f(A x).
 
-    It has a prox only where A is a tight frame, A A^H = bound I (an orthogonal wavelet, a subset
-    of Fourier or Hadamard rows); say so with ``tight(f, A, bound)``. Otherwise primal-dual methods
-    take f and A apart.
+    It has a prox where A is a tight frame, A A^H = bound I (an orthogonal wavelet, a subset of
+    Fourier or Hadamard rows), said with ``tight(f, A, bound)``; and where f is quadratic, by
+    conjugate gradients (by FFT: :func:`jaxrecon.solvers.fourier_quadratic`). Otherwise primal-dual
+    methods take f and A apart.
     """
 
     functional: Functional
@@ -179,29 +205,9 @@ class Precomposed(Functional):
     def lipschitz(self) -> jax.Array:
         return self.functional.lipschitz() * operator_norm(self.operator) ** 2
 
-
-class TightPrecomposed(Precomposed):
-    r"""f(A x) with A A^H = bound I.
-
-    prox_{s f(A .)}(v) = v + A^H (prox_{s bound f}(A v) - A v) / bound.
-    Source: Combettes and Pesquet, Proximal splitting methods in signal processing, table 10.1(x),
-    doi:10.1007/978-1-4419-9569-8_10. That A A^H = bound I is the caller's promise.
-    """
-
-    bound: Any
-
-    def prox(self, v: Any, step: Any) -> Any:
-        analysis = self.operator(v)
-        moved = self.functional.prox(analysis, step * self.bound)
-        change = self.operator.adjoint(
-            jax.tree.map(lambda a, b: (a - b) / self.bound, moved, analysis)
-        )
-        return add(v, change)
-
-
-def tight(functional: Functional, operator: LinearOperator, bound: Any = 1.0) -> Functional:
-    """x -> f(A x) with a prox, for A A^H = bound * I (the caller's promise), bound > 0."""
-    return TightPrecomposed(functional, operator, bound)
+    def split(self) -> tuple[Functional, LinearOperator]:
+        """(f, A), for the methods that take them apart."""
+        return self.functional, self.operator
 
 
 class Separable(Functional):

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxrecon.core.pytree import Pytree
 
@@ -39,13 +38,13 @@ def iterate(
     xs: Any = None,
     trace: Callable[[Any], Any] | None = None,
     every: int = 1,
-    until: Callable[[Any], Any] | None = None,
     remat: bool | int = False,
     unroll: int = 1,
 ) -> tuple[Any, Any]:
     """Apply ``state = step(state)`` `length` times with :func:`jax.lax.scan`.
 
     Every solver, unrolled network and plug-and-play scheme of this library runs through here.
+    :func:`jaxrecon.solve_until` stops by a tolerance.
 
     Args:
         step: pure function state -> state; with `xs`, (state, x) -> state.
@@ -54,8 +53,6 @@ def iterate(
         xs: pytree scanned over along axis 0, e.g. the stacked parameters of an unrolled network.
         trace: what to record, state -> pytree, evaluated after the step; None records nothing.
         every: record after every `every`-th step only (`length` must be a multiple of it).
-        until: state -> bool. Once it is true the state is frozen: a masked scan, so that early
-            stopping stays differentiable in reverse mode (and costs the full length in time).
         remat: True recomputes each step in the backward pass (memory of one state a step); an int
             k recomputes in blocks of k steps (memory of length / k states plus k; k = sqrt(length)
             is least). `length` must be a multiple of k, and k of `every`.
@@ -80,11 +77,7 @@ def iterate(
         )
 
     def body(carry: Any, x: Any) -> tuple[Any, None]:
-        new = step(carry) if xs is None else step(carry, x)
-        if until is not None:
-            done = until(carry)
-            new = jax.tree.map(lambda old, n: jnp.where(done, old, n), carry, new)
-        return new, None
+        return step(carry) if xs is None else step(carry, x), None
 
     if remat is True:
         body = jax.checkpoint(body, prevent_cse=False)
@@ -109,6 +102,8 @@ def iterate(
 
 def solve(method: Method, x0: Any, length: int, **options: Any) -> tuple[Any, Any]:
     """Run `method` from the image `x0` for `length` steps; options as in :func:`iterate`.
+
+    :func:`jaxrecon.solve_until` stops by a tolerance, and says whether it was met.
 
     Returns:
         (image, history). Not jitted here: jit the function that calls it, with the method or what

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxrecon.core.checks import Space, check_positive_int, check_space
 from jaxrecon.core.operator import LinearOperator
+from jaxrecon.core.tangents import change_along, from_parts, is_zero, real_parts, tied
 from jaxrecon.core.vectors import add_scaled, inner, real_like, scaled, subtract, zeros_like
 
 
@@ -184,19 +185,8 @@ def _solve_jvp(iterations: int, tolerance: float, primals: tuple, tangents: tupl
     operator, rhs, x0 = primals
     x = _solve(iterations, tolerance, operator, rhs, x0)
     change = _instantiate(tangents[1], rhs)
-    leaves, tree = jax.tree.flatten(operator)
-    motion = tree.flatten_up_to(tangents[0])
-    moving = [i for i, t in enumerate(motion) if not _is_zero(t)]
-    if moving:
-
-        def applied(*some: Any) -> Any:
-            new = list(leaves)
-            for i, leaf in zip(moving, some, strict=True):
-                new[i] = leaf
-            return jax.tree.unflatten(tree, new).apply(x)
-
-        at, direction = (tuple(seq[i] for i in moving) for seq in (leaves, motion))
-        change = subtract(change, jax.jvp(applied, at, direction)[1])
+    motion = change_along(lambda some: some.apply(x), operator, tangents[0])
+    change = subtract(change, motion)
     return x, _linear_solve(iterations, tolerance, operator, change)
 
 
@@ -204,31 +194,18 @@ def _linear_solve(iterations: int, tolerance: float, operator: LinearOperator, r
     """M^-1 rhs as a linear map of rhs, over real and imaginary parts: there M is symmetric."""
 
     def apply(parts: Any) -> Any:
-        return _parts(operator.apply(_joined(parts, rhs)))
+        return real_parts(operator.apply(from_parts(parts, rhs)))
 
     def solve(_: Callable, parts: Any) -> Any:
-        return _parts(_solve(iterations, tolerance, operator, _joined(parts, rhs), None))
+        return real_parts(_solve(iterations, tolerance, operator, from_parts(parts, rhs), None))
 
-    return _joined(jax.lax.custom_linear_solve(apply, _parts(rhs), solve, symmetric=True), rhs)
-
-
-def _parts(x: Any) -> list:
-    return [(a.real, a.imag) if jnp.iscomplexobj(a) else (a,) for a in jax.tree.leaves(x)]
-
-
-def _joined(parts: list, like: Any) -> Any:
-    arrays = [jax.lax.complex(*p) if len(p) == 2 else p[0] for p in parts]
-    return jax.tree.unflatten(jax.tree.structure(like), arrays)
-
-
-def _is_zero(tangent: Any) -> bool:
-    return isinstance(tangent, jax.custom_derivatives.SymbolicZero) or (
-        tangent.dtype == jax.dtypes.float0
+    return from_parts(
+        jax.lax.custom_linear_solve(apply, tied(real_parts(rhs)), solve, symmetric=True), rhs
     )
 
 
 def _instantiate(tangents: Any, like: Any) -> Any:
     leaves, tree = jax.tree.flatten(like)
     moved = tree.flatten_up_to(tangents)
-    zeros = [jnp.zeros_like(a) if _is_zero(t) else t for a, t in zip(leaves, moved, strict=True)]
+    zeros = [jnp.zeros_like(a) if is_zero(t) else t for a, t in zip(leaves, moved, strict=True)]
     return jax.tree.unflatten(tree, zeros)

@@ -42,10 +42,10 @@ def inner(x: Any, y: Any) -> jax.Array:
 
 
 def norm(x: Any) -> jax.Array:
-    """||x||, with the derivative 0 at x = 0."""
+    """||x||, with the derivative 0 at x = 0; NaN of NaN."""
     square = inner(x, x)
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+    vanishes = square == 0
+    return jnp.where(vanishes, 0, jnp.sqrt(jnp.where(vanishes, 1, square)))
 
 
 def zeros_like(x: Any) -> Any:

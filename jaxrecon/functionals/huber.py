@@ -26,7 +26,9 @@ class Huber(Functional):
     grad f(x) = x / max(|x|, delta), with the Lipschitz constant 1/delta.
     prox: v - s v / max(|v|, delta + s). The conjugate is delta/2 ||y||^2 where every |y_i| <= 1 (to
     ten roundings) and infinite elsewhere; conj_prox shrinks by 1 / (1 + s delta), then projects
-    onto these balls. delta * f is the other usual form, t^2 / 2 near 0.
+    onto these balls. delta * f is the other usual form, t^2 / 2 near 0. As a fidelity, for data
+    with outliers, it is ``Huber(delta).translate(m) @ A``; ordered subsets take it with
+    ``curvature=1 / delta``.
 
     Args:
         delta: where quadratic turns to linear, > 0, in the unit of x; a traced scalar.

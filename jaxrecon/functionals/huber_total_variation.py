@@ -7,21 +7,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_space
-from jaxrecon.core.functional import Functional
 from jaxrecon.core.pytree import static
+from jaxrecon.functionals.difference_penalty import DifferencePenalty
 from jaxrecon.functionals.huber import Huber, check_delta
 from jaxrecon.linops.finite_difference import Boundary, FiniteDifference
 
 
-class HuberTotalVariation(Functional):
+class HuberTotalVariation(DifferencePenalty):
     r"""f(x) = sum over pixels of h(||(D x)[pixel]||_2), h the :class:`Huber` function.
 
     D x are forward differences along `axes`, real or complex. Differences well below delta are
     smoothed as by a quadratic penalty, and those above kept as by total variation, which it
     approaches for delta -> 0. It is smooth: gradient, FISTA and ordered-subset methods take it as
     it is. The Lipschitz constant of its gradient is at most norm_bound(D)^2 / delta, that is
-    8 / (delta h^2) in the plane.
+    8 / (delta h^2) in the plane. It also has a prox, found as for :class:`TotalVariation`.
 
     Args:
         shape: static, shape of x.
@@ -31,10 +30,13 @@ class HuberTotalVariation(Functional):
             :func:`jaxrecon.linops.finite_difference.gradient`.
         axes: static; axes along which x varies; all by default.
         spacing: sample distance, a scalar or one for each axis (mm, say), traced.
+        tolerance: relative duality gap of the prox, >= 0, traced.
+        iterations: static; at most so many steps of the prox.
 
     Raises:
-        ValueError: delta <= 0 (checked when concrete), an unknown boundary, an axis out of range, a
-            spacing that is not positive; when used, an x of another shape.
+        ValueError: delta <= 0 (checked when concrete), an unknown boundary, an axis out of range,
+            iterations < 1, tolerance < 0, a spacing that is not positive; when used, an x of
+            another shape.
 
     Source: Huber 1964, doi:10.1214/aoms/1177703732; in images: Chambolle and Pock 2011, section
     6.2.3, doi:10.1007/s10851-010-0251-1.
@@ -61,17 +63,7 @@ class HuberTotalVariation(Functional):
         return FiniteDifference(self.shape, self.axes, self.boundary, self.spacing, dtype)
 
     def split(self, dtype: Any = None) -> tuple[Huber, FiniteDifference]:
-        """(g, D) with f = g @ D on images of `dtype` (float32 unless given)."""
         return Huber(self.delta, 0 if self.isotropic else None), self.difference(dtype)
-
-    def _parts(self, x: Any) -> tuple[Huber, FiniteDifference]:
-        g, difference = self.split(x.dtype)
-        check_space(x, difference.domain, what="HuberTotalVariation")
-        return g, difference
-
-    def __call__(self, x: Any) -> jax.Array:
-        g, difference = self._parts(x)
-        return g(difference.apply(x))
 
     def grad(self, x: Any) -> Any:
         g, difference = self._parts(x)

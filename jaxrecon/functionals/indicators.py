@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_real, check_space
+from jaxrecon.core.checks import check_no_nan, check_real, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.normal_equations import solve_normal
 from jaxrecon.core.operator import LinearOperator
@@ -160,7 +160,7 @@ class Affine(Functional):
         iterations: static; at most so many steps of conjugate gradients.
 
     Raises:
-        ValueError, TypeError: data is not in the codomain of A.
+        ValueError, TypeError: data is not in the codomain of A, or holds NaN (when concrete).
     """
 
     operator: LinearOperator
@@ -172,6 +172,7 @@ class Affine(Functional):
         super().__post_init__()
         what = "Affine(operator, data)"
         check_space(self.data, self.operator.codomain, what=what, argument="data")
+        check_no_nan(self.data, what=what, argument="data")
 
     def __call__(self, x: Any) -> jax.Array:
         measured = self.operator.apply(x)

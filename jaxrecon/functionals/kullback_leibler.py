@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_nonnegative, check_real, check_space
+from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.vectors import real_like
@@ -33,7 +33,8 @@ class KullbackLeibler(Functional):
         background: b >= 0, expected counts (scatter, randoms, dark counts); scalar or like y.
 
     Raises:
-        ValueError: negative counts or background (checked when concrete), shapes that disagree.
+        ValueError: NaN, negative counts or background (checked when concrete), shapes that
+            disagree.
         TypeError: complex counts, or a dtype that is not that of the codomain of A.
 
     Source: Chambolle and Pock 2016, section 2, doi:10.1017/S096249291600009X.
@@ -107,6 +108,7 @@ def check_counts(counts: Any, operator: Any, *, what: str, cause: str) -> jax.Ar
     check_real(counts, what=what, argument="counts")
     if operator is not None:
         check_space(counts, operator.codomain, what=what, argument="counts")
+    check_no_nan(counts, what=what, argument="counts")
     check_nonnegative(counts, what=what, argument="counts", cause=cause)
     counts = jnp.asarray(counts)
     if not jnp.issubdtype(counts.dtype, jnp.floating):

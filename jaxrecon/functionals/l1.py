@@ -30,7 +30,9 @@ class L1(Functional):
     r"""f(x) = sum_i w_i |x_i|, on any array or pytree; |.| is the modulus for complex x.
 
     prox: the soft threshold at s w. The conjugate is 0 where |y_i| <= w_i (to ten roundings) and
-    infinite elsewhere; conj_prox projects onto these discs.
+    infinite elsewhere; conj_prox projects onto these discs. The fidelity ||A x - m||_1, for data
+    with outliers, is ``L1().translate(m) @ A``; its `split()` gives the parts for primal-dual
+    methods.
 
     Args:
         weights: real and >= 0, traced: a scalar, an array that broadcasts to x, or a pytree like

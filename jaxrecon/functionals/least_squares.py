@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_nonnegative, check_real, check_space
+from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.normal_equations import solve_normal, weigh
@@ -30,8 +30,8 @@ class LeastSquares(Functional):
             it; None is 1.
 
     Raises:
-        ValueError: the shape of data is not that of the codomain of A, or weights are negative
-            (checked when concrete) or do not broadcast to the data.
+        ValueError: the shape of data is not that of the codomain of A, data hold NaN or weights
+            are negative (checked when concrete) or do not broadcast to the data.
         TypeError: data of another dtype than the codomain of A, or complex weights.
     """
 
@@ -44,6 +44,7 @@ class LeastSquares(Functional):
         if self.operator is not None:
             what = "LeastSquares(operator, data)"
             check_space(self.data, self.operator.codomain, what=what, argument="data")
+        check_no_nan(self.data, what="LeastSquares(operator, data)", argument="data")
         if self.weights is not None:
             weights = self.weights
             if jax.tree.structure(weights) != jax.tree.structure(self.data):

@@ -16,7 +16,9 @@ class SquaredL2(Functional):
 
     prox: v / (1 + s). It is its own conjugate, and its gradient has the Lipschitz constant 1.
     Generalised Tikhonov regularisation is ``weight * SquaredL2() @ L``; about a prior mean it is
-    ``SquaredL2().translate(mean)``.
+    ``SquaredL2().translate(mean)``. The prox of SquaredL2() @ L solves (I + s L^H L) x = v by
+    conjugate gradients; it is exact by FFT with ``fourier_quadratic`` where L commutes with shifts,
+    and with ``tight(SquaredL2(), L)`` where L L^H = I.
     """
 
     def __call__(self, x: Any) -> jax.Array:

@@ -40,7 +40,7 @@ class TransmissionPoisson(Functional):
         background: b >= 0, expected counts (scatter, dark counts); scalar or like N.
 
     Raises:
-        ValueError: negative counts or background, photons that are not positive (checked when
+        ValueError: NaN, negative counts or background, photons that are not positive (checked when
             concrete), shapes that disagree.
         TypeError: complex counts, or a dtype that is not that of the codomain of A.
 

@@ -3,7 +3,7 @@
 - dense and diagonal: Matrix, Diagonal, Identity
 - sampling: Mask (an image with holes), Sample (a list of entries)
 - transforms: Fourier, Wavelet, WalshHadamard (orthonormal)
-- filters: Convolution, FiniteDifference
+- filters: Convolution, FiniteDifference, DirectionalDifference, SymmetrisedDerivative
 - grids: Downsample, Resize, Crop, Pad
 
 The functions that they bundle are public too: fft_centred and ifft_centred, convolve and
@@ -19,6 +19,7 @@ from jaxrecon.linops.convolution import (
     transfer_function,
 )
 from jaxrecon.linops.diagonal import Diagonal
+from jaxrecon.linops.directional_difference import DirectionalDifference
 from jaxrecon.linops.finite_difference import FiniteDifference, divergence, gradient
 from jaxrecon.linops.fourier import Fourier, fft_centred, ifft_centred
 from jaxrecon.linops.hadamard import (
@@ -30,6 +31,7 @@ from jaxrecon.linops.hadamard import (
 from jaxrecon.linops.mask import Mask, Sample
 from jaxrecon.linops.matrix import Matrix
 from jaxrecon.linops.resample import Crop, Downsample, Pad, Resize
+from jaxrecon.linops.symmetrised_derivative import SymmetrisedDerivative
 from jaxrecon.linops.wavelet import (
     Wavelet,
     inverse_wavelet_transform,
@@ -41,6 +43,7 @@ __all__ = [
     "Convolution",
     "Crop",
     "Diagonal",
+    "DirectionalDifference",
     "Downsample",
     "FiniteDifference",
     "Fourier",
@@ -50,6 +53,7 @@ __all__ = [
     "Pad",
     "Resize",
     "Sample",
+    "SymmetrisedDerivative",
     "WalshHadamard",
     "Wavelet",
     "convolve",

@@ -174,3 +174,8 @@ class FiniteDifference(LinearOperator):
     def norm_bound(self) -> jax.Array:
         r"""2 sqrt(sum_a 1 / h_a^2) >= \|\|D\|\|, a scalar; sqrt(8) for h = 1 in two dimensions."""
         return 2 * jnp.sqrt(jnp.sum(1 / self.spacing**2))
+
+    def absolute_sums(self) -> tuple[jax.Array, jax.Array]:
+        """Bounds of the sums of absolute weights in any row and any column, max_a 2 / h_a and
+        sum_a 2 / h_a: scalars, so that steps made of them agree over the components of D x."""
+        return jnp.max(2 / self.spacing), jnp.sum(2 / self.spacing)

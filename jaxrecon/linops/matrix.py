@@ -71,3 +71,8 @@ class Matrix(LinearOperator):
         # conj(conj(y)^T M) = M^H y, without a conjugated copy of M
         x = jnp.matmul(jnp.conj(y).reshape(-1), self.matrix, precision=self.precision)
         return jnp.conj(x).reshape(self.domain_shape)
+
+    def absolute_sums(self) -> tuple[jax.Array, jax.Array]:
+        """(sum_j |M_ij|, sum_i |M_ij|), in the shapes of the codomain and the domain."""
+        size = jnp.abs(self.matrix)
+        return size.sum(1).reshape(self.codomain_shape), size.sum(0).reshape(self.domain_shape)

@@ -11,10 +11,11 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio, weigh
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add_scaled, inner, subtract
+from jaxrecon.solvers.preconditioner import checked_preconditioner, precondition
 
 
 class CGLSState(NamedTuple):
-    """Iterate, residual m - A x, search direction, and the squared norm of the gradient."""
+    """Iterate, residual m - A x, search direction, and <s, P s>, s the gradient."""
 
     x: Any
     residual: Any
@@ -29,6 +30,7 @@ class CGLS(Method):
     data: Any
     weights: Any
     damping: Any
+    preconditioner: Any
 
     def _descent(self, x: Any, residual: Any) -> Any:
         """A^H W (m - A x) - damping x, less the gradient."""
@@ -37,8 +39,9 @@ class CGLS(Method):
 
     def init(self, x0: Any) -> CGLSState:
         residual = subtract(self.data, self.operator(x0))
-        direction = self._descent(x0, residual)
-        return CGLSState(x0, residual, direction, inner(direction, direction))
+        descent = self._descent(x0, residual)
+        direction = precondition(self.preconditioner, descent)
+        return CGLSState(x0, residual, direction, inner(descent, direction))
 
     def step(self, state: CGLSState) -> CGLSState:
         x, residual, direction, square = state
@@ -49,12 +52,20 @@ class CGLS(Method):
         x = add_scaled(x, alpha, direction)
         residual = add_scaled(residual, -alpha, product)
         descent = self._descent(x, residual)
-        following = inner(descent, descent)
-        direction = add_scaled(descent, ratio(following, square), direction)
+        steered = precondition(self.preconditioner, descent)
+        following = inner(descent, steered)
+        direction = add_scaled(steered, ratio(following, square), direction)
         return CGLSState(x, residual, direction, following)
 
 
-def cgls(operator: LinearOperator, data: Any, *, weights: Any = None, damping: Any = 0.0) -> CGLS:
+def cgls(
+    operator: LinearOperator,
+    data: Any,
+    *,
+    weights: Any = None,
+    damping: Any = 0.0,
+    preconditioner: Any = None,
+) -> CGLS:
     r"""CGLS for min_x 1/2 ||A x - m||_W^2 + damping/2 ||x||^2.
 
     In exact arithmetic the iterates are those of :func:`jaxrecon.solvers.conjugate_gradient`. It
@@ -62,7 +73,8 @@ def cgls(operator: LinearOperator, data: Any, *, weights: Any = None, damping: A
     condition number is not squared in rounding: with ill-conditioned A, above all in float32, it
     gets closer to the solution. The state shows the residual, by which to stop: for noise of
     standard deviation sigma in n data,
-    ``until=lambda s: inner(s.residual, s.residual) <= n * sigma**2`` is the discrepancy principle.
+    ``solve_until(..., residual=lambda s: norm(s.residual), tolerance=sigma * sqrt(n))`` is the
+    discrepancy principle.
 
     One application of A and of A^H in each step, and no step size. Stopped early it regularises.
 
@@ -71,13 +83,16 @@ def cgls(operator: LinearOperator, data: Any, *, weights: Any = None, damping: A
         data: m, in the codomain of A.
         weights: W = diag(weights) >= 0, broadcasting to the codomain; None is W = I.
         damping: real scalar >= 0, traced.
+        preconditioner: P, as in :func:`jaxrecon.solvers.conjugate_gradient`.
 
     Raises:
-        ValueError, TypeError: data is not in the codomain of A; at the first use, x0 is not in the
+        ValueError, TypeError: data is not in the codomain of A, P does not map images to images, or
+            is a concrete diagonal that is not positive; at the first use, x0 is not in the
             domain of A.
 
     Source: Hestenes and Stiefel 1952, section 10, doi:10.6028/jres.049.044; Paige and Saunders
     1982, section 7, doi:10.1145/355984.355989.
     """
     check_space(data, operator.codomain, what="cgls", argument="data")
-    return CGLS(operator, data, weights, damping)
+    preconditioner = checked_preconditioner(preconditioner, operator.domain, what="cgls")
+    return CGLS(operator, data, weights, damping, preconditioner)

@@ -12,10 +12,14 @@ from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import real_like
+from jaxrecon.solvers.majoriser import data_curvature, penalty_majoriser
 from jaxrecon.solvers.proximal_gradient import FISTAState, fista_start, fista_step
+from jaxrecon.solvers.step_conditions import check_at_most
+from jaxrecon.solvers.subset_fidelity import SubsetFidelity, split_fidelity, subset_fidelity
 from jaxrecon.solvers.subsets import Subsets, whole
 from jaxrecon.solvers.sums import (
     check_real_operator,
+    check_relaxation,
     check_sums,
     column_sums,
     inverse_sums,
@@ -35,23 +39,20 @@ class OrderedSubsetsState(NamedTuple):
 class OrderedSubsets(Method):
     r"""min_x f(A x) + r(x) + g(x), with the rows of A in subsets. See :func:`ordered_subsets`."""
 
-    subsets: Subsets
-    fidelities: Functional
-    """f, with all its arrays split: of subset k they are the entries k along axis 0"""
+    fidelity: SubsetFidelity
     penalty: Functional | None
     constraint: Functional | None
     step_size: jax.Array
     momentum: bool = static(default=True)
 
     def init(self, x0: Any) -> OrderedSubsetsState:
-        check_space(x0, self.subsets.operator.domain, what="ordered_subsets", argument="x0")
-        return OrderedSubsetsState(*fista_start(x0), jnp.zeros((), jnp.int32))
+        operator = self.fidelity.subsets.operator
+        check_space(x0, operator.domain, what="ordered_subsets", argument="x0")
+        return OrderedSubsetsState(*fista_start(x0)[:3], jnp.zeros((), jnp.int32))
 
     def gradient(self, x: Any, k: Any) -> jax.Array:
         """n A_k^T f_k'(A_k x) + grad r(x), which stands for the gradient of all."""
-        operator = self.subsets.operator_of(k)
-        fidelity = jax.tree.map(lambda a: a[k], self.fidelities)
-        slope = self.subsets.count * operator.adjoint(fidelity.grad(operator.apply(x)))
+        slope = self.fidelity.gradient(x, k)
         return slope if self.penalty is None else slope + self.penalty.grad(x)
 
     def step(self, state: OrderedSubsetsState) -> OrderedSubsetsState:
@@ -64,7 +65,7 @@ class OrderedSubsets(Method):
         new = fista_step(point, lambda x: self.gradient(x, k), prox, self.step_size)
         if not self.momentum:
             new = FISTAState(new.x, new.x, point.momentum)
-        return OrderedSubsetsState(*new, (k + 1) % self.subsets.count)
+        return OrderedSubsetsState(*new[:3], (k + 1) % self.fidelity.count)
 
 
 def ordered_subsets(
@@ -107,13 +108,14 @@ def ordered_subsets(
         constraint: g, with a prox, or None.
         curvature: c >= 0, like the data; None takes that of the data term, ``curvature()``, or its
             Hessian if it is quadratic.
-        penalty_curvature: L_r >= 0, a scalar or an image; None takes penalty.lipschitz().
+        penalty_curvature: L_r >= 0, a scalar or an image; None takes penalty.curvature()
+            (neighbourhood priors) or penalty.lipschitz().
         momentum: static.
-        relaxation: traced; at most 1 with momentum, below 2 without.
+        relaxation: > 0, traced; at most 1 with momentum, below 2 without.
 
     Raises:
         ValueError: subsets of an operator of other spaces; and, where values are known (outside of
-            jit), negative row sums.
+            jit), negative row sums, a relaxation out of its bounds.
         TypeError: a complex operator, an f without split().
         NotImplementedError: neither a curvature of f, nor one of the penalty is known.
 
@@ -121,49 +123,21 @@ def ordered_subsets(
     Fessler 1999, doi:10.1088/0031-9155/44/11/311.
     """
     what = "ordered_subsets"
-    data_term, operator = _parts(f, subsets)
+    data_term, operator = split_fidelity(f, what=what)
     subsets = whole(operator) if subsets is None else subsets
+    fidelity, operator = subset_fidelity(f, subsets, what=what), subsets.operator
     check_real_operator(operator, what=what)
+    check_relaxation(relaxation, what=what)
+    if momentum:
+        check_at_most(relaxation, 1.0, what=what, condition="relaxation <= 1 with momentum")
     rows = row_sums(operator)
     check_sums(rows, what=what, of="row sums")
     if curvature is None:
-        curvature = _curvature(data_term, operator)
-    if penalty is not None and penalty_curvature is None:
-        penalty_curvature = penalty.lipschitz()
-    domain, codomain = operator.domain, operator.codomain
+        curvature = data_curvature(data_term, operator)
+    domain = operator.domain
     diagonal = column_sums(operator, real_like(curvature, rows) * rows)
-    if penalty is not None:
-        diagonal = diagonal + real_like(penalty_curvature, diagonal)
+    bound = penalty_majoriser(penalty, penalty_curvature, what=what)
+    diagonal = diagonal + real_like(bound, diagonal)
     step_size = real_like(relaxation, diagonal) * inverse_sums(diagonal)
     check_space(step_size, struct(domain.shape, domain.dtype), what=what, argument="curvature")
-    fidelities = jax.tree.map(
-        lambda a: subsets.split(jnp.broadcast_to(a, codomain.shape)), data_term
-    )
-    return OrderedSubsets(subsets, fidelities, penalty, constraint, step_size, momentum)
-
-
-def _parts(f: Any, subsets: Subsets | None) -> tuple[Functional, Any]:
-    if not hasattr(f, "split"):
-        raise TypeError(
-            f"ordered_subsets expected a fidelity with split() as f, got {type(f).__name__}; "
-            "LeastSquares and TransmissionPoisson are such. A penalty is passed as penalty=."
-        )
-    data_term, operator = f.split()
-    if operator is None:
-        raise TypeError("ordered_subsets expected a fidelity of an operator, got one of None.")
-    if subsets is not None:
-        spaces = operator.domain, operator.codomain
-        if (subsets.operator.domain, subsets.operator.codomain) != spaces:
-            raise ValueError(
-                f"ordered_subsets expected subsets of the operator of f, {operator!r}, got those "
-                f"of {subsets.operator!r}."
-            )
-        operator = subsets.operator
-    return data_term, operator
-
-
-def _curvature(data_term: Any, operator: Any) -> Any:
-    if hasattr(data_term, "curvature"):
-        return data_term.curvature()
-    space = operator.codomain
-    return data_term.hessian(jnp.ones(space.shape, space.dtype))
+    return OrderedSubsets(fidelity, penalty, constraint, step_size, momentum)

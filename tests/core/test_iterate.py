@@ -1,4 +1,4 @@
-"""The one loop: recording, thinning, early stop, memory control, stacked parameters."""
+"""The one loop: recording, thinning, memory control, stacked parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +26,6 @@ def test_stacked_parameters():
     state, history = iterate(lambda s, x: s * x, 1.0, xs=xs, trace=lambda s: s)
     assert state == 24
     np.testing.assert_array_equal(history, [1, 2, 6, 24])
-
-
-def test_early_stop_freezes_the_state_and_stays_differentiable():
-    def run(x):
-        return iterate(double, x, 10, until=lambda s: s > 10)[0]
-
-    assert run(1.0) == 16
-    assert jax.grad(run)(1.0) == 16
-    assert jax.vmap(run)(jnp.array([1.0, 9.0, 11.0])).tolist() == [16.0, 18.0, 11.0]
 
 
 @pytest.mark.parametrize("remat", [False, True, 2, 6])

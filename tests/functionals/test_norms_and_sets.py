@@ -1,6 +1,5 @@
-"""l1, indicators and total variation beyond the laws: closed forms, bad input, accuracy."""
+"""l1 and indicators beyond the laws: closed forms, bad input."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,11 +11,10 @@ from jaxrecon.functionals import (
     GroupL21,
     NonNegative,
     Simplex,
-    TotalVariation,
     soft_threshold,
 )
 from jaxrecon.linops.matrix import Matrix
-from tests.solvers.problems import draw, step_signal
+from tests.solvers.problems import draw
 
 
 def test_soft_threshold_of_real_and_complex_numbers() -> None:
@@ -68,54 +66,8 @@ def test_simplex_projection_keeps_its_points_and_sums_to_the_total() -> None:
         (lambda: L1(1j), TypeError, "real weights"),
         (lambda: GroupL21(axis=[0, 1]), TypeError, "hashable"),  # type: ignore[arg-type]
         (lambda: Affine(Matrix(jnp.ones((1, 3))), jnp.ones(2)), ValueError, "data"),
-        (lambda: TotalVariation((4, 4), boundary="mirror"), ValueError, "boundary"),  # type: ignore[arg-type]
-        (lambda: TotalVariation((4, 4), iterations=0), ValueError, "iterations"),
-        (lambda: TotalVariation((4, 4))(jnp.ones((3, 4))), ValueError, r"float32\[4,4\]"),
-        (lambda: TotalVariation((4, 4)).prox(jnp.ones((2, 4, 4)), 1.0), ValueError, "jax.vmap"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error(make, error, message) -> None:
     with pytest.raises(error, match=message):
         make()
-
-
-def test_total_variation_of_a_square_is_its_perimeter() -> None:
-    square = jnp.zeros((8, 8)).at[2:5, 3:6].set(2.0)
-    np.testing.assert_allclose(TotalVariation((8, 8), isotropic=False)(square), 2 * 12)
-    corner = 1 - (2 - np.sqrt(2)) / 2  # one pixel sees both sides: sqrt(2) in the place of 2
-    np.testing.assert_allclose(TotalVariation((8, 8))(square), 2 * (10 + 2 * corner), rtol=1e-6)
-    np.testing.assert_allclose(TotalVariation((8, 8), isotropic=False, spacing=0.5)(square), 4 * 12)
-
-
-def test_prox_of_total_variation_lowers_a_step_by_the_closed_form() -> None:
-    with jax.enable_x64(True):
-        jump, expected = step_signal(np.float64, 0.3)
-        got = TotalVariation((12,), iterations=2000).prox(jnp.asarray(jump), 0.3)
-        np.testing.assert_allclose(got, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(("isotropic", "dtype"), [(True, np.float32), (False, np.complex64)])
-def test_prox_of_total_variation_has_a_duality_gap_below_1e_4(isotropic, dtype) -> None:
-    """On a noisy image with values from 0 to 1, at the default number of steps."""
-    rows, columns = np.mgrid[:64, :64]
-    image = ((rows - 30) ** 2 + (columns - 34) ** 2 < 400) + 0.3 * (columns > 20)
-    v = jnp.asarray(image + 0.1 * draw(4, (64, 64), dtype), dtype)
-    tv = TotalVariation((64, 64), isotropic)
-    gap = jax.jit(lambda f, v: f.prox_gap(v, 0.1))(tv, v)
-    assert 0 <= gap < 1e-4
-    with jax.enable_x64(True):  # that the figure is not lost in float32
-        wide = v.astype(np.result_type(dtype, np.float64))
-        measured = tv.prox_gap(wide, 0.1)
-        q = tv.prox_dual(wide, 0.1)
-        x = wide - tv.difference(wide.dtype).adjoint(q)
-        primal = 0.1 * tv(x) + jnp.sum(jnp.abs(x - wide) ** 2) / 2
-        dual = (jnp.sum(jnp.abs(wide) ** 2) - jnp.sum(jnp.abs(x) ** 2)) / 2
-        np.testing.assert_allclose(measured, (primal - dual) / primal, rtol=1e-5)
-
-
-def test_prox_of_total_variation_keeps_a_constant_and_the_mean() -> None:
-    tv = TotalVariation((5, 6))
-    np.testing.assert_allclose(tv.prox(jnp.full((5, 6), 3.0), 0.5), 3.0, rtol=1e-6)
-    v = jnp.asarray(draw(6, (5, 6), np.float32))
-    np.testing.assert_allclose(tv.prox(v, 0.5).mean(), v.mean(), atol=1e-6)
-    np.testing.assert_array_equal(tv.prox(v, 0.0), v)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrecon import solve, stack
-from jaxrecon.core.vectors import inner
+from jaxrecon import Status, solve, solve_until, stack
+from jaxrecon.core.vectors import norm
 from jaxrecon.functionals import LeastSquares, NonNegative
 from jaxrecon.linops.matrix import Matrix
 from jaxrecon.solvers import (
@@ -182,11 +182,11 @@ def test_cgls_stops_by_the_discrepancy_principle() -> None:
         matrix = np.asarray(nonnegative_system(np.float64)[0])
         noise = 0.05 * draw(4, (12,), np.float64)
         a, m = Matrix(jnp.asarray(matrix)), jnp.asarray(matrix @ np.ones(8) + noise)
-        threshold = 12 * 0.05**2
-        stop = lambda s: inner(s.residual, s.residual) <= threshold  # noqa: E731
-        misfit = lambda s: inner(s.residual, s.residual)  # noqa: E731
-        history = solve(cgls(a, m), jnp.zeros(8), 8, until=stop, trace=misfit)[1]
-        history = np.asarray(history)
+        threshold = 12**0.5 * 0.05
+        misfit = lambda s: norm(s.residual)  # noqa: E731
+        history = np.asarray(solve(cgls(a, m), jnp.zeros(8), 8, trace=misfit)[1])
+        end = solve_until(cgls(a, m), jnp.zeros(8), 8, tolerance=threshold, residual=misfit)
     reached = np.flatnonzero(history <= threshold)
     assert 0 < reached[0] < 7
-    assert np.all(history[reached[0] :] == history[reached[0]])
+    assert (end.status, end.iterations) == (Status.CONVERGED, reached[0] + 1)
+    np.testing.assert_allclose(end.residual, history[reached[0]], rtol=1e-9)

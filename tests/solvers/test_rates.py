@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxrecon import solve
-from jaxrecon.functionals import L1, LeastSquares
+from jaxrecon.functionals import L1, LeastSquares, SquaredL2, Zero
 from jaxrecon.linops.matrix import Matrix
-from jaxrecon.solvers import fista, gradient_descent, ista
+from jaxrecon.solvers import fista, gradient_descent, ista, nesterov, pogm
 from tests.solvers.problems import draw, lasso, ridge
 
 WEIGHT = 0.02
@@ -25,7 +25,10 @@ def problem():
 
 
 def _gaps(method, x0, value, least):
-    _, values = jax.jit(lambda m, x: solve(m, x, STEPS, trace=lambda s: value(s.x)))(method, x0)
+    def trace(m):
+        return lambda state: value(m.solution(state))
+
+    _, values = jax.jit(lambda m, x: solve(m, x, STEPS, trace=trace(m)))(method, x0)
     return np.asarray(values) - float(least)
 
 
@@ -50,13 +53,61 @@ def test_ista_and_fista_keep_their_bounds(problem) -> None:
     assert fast[-1] < 0.5 * slow[-1], "FISTA should be ahead of ISTA here"
 
 
-def test_restart_is_ahead_of_fista_where_the_minimum_is_sharp(problem) -> None:
+def test_pogm_keeps_half_of_the_bound_of_fista(problem) -> None:
+    """L |x0 - x*|^2 / (k+1)^2, which is a little above the worst case of POGM."""
+    matrix, data = problem
+    lipschitz = np.linalg.norm(matrix, 2) ** 2
+    k = np.arange(1, STEPS + 1)
+    with jax.enable_x64(True):
+        f = LeastSquares(Matrix(jnp.asarray(matrix)), jnp.asarray(data))
+        for weight, start in ((WEIGHT, 2.0), (WEIGHT, -0.5), (0.5, 2.0)):
+            g, minimiser = weight * L1(), lasso(matrix, data, weight)
+            x0 = jnp.full(20, start)
+            distance = float(jnp.sum((x0 - minimiser) ** 2))
+            gaps = _gaps(pogm(f, g, 1 / lipschitz), x0, f + g, (f + g)(minimiser))
+            tiny = 1e-14 * distance
+            assert np.all(gaps >= -tiny)
+            assert np.all(gaps <= lipschitz * distance / (k + 1) ** 2 + tiny)
+
+
+def test_one_step_of_pogm_meets_its_worst_case() -> None:
+    """L |x0 - x*|^2 / 6, for f = 0 and g = L |x0| / 3 |x|: two thirds of FISTA's L |x0 - x*|^2 / 4,
+    which FISTA meets for g = L |x0| / 2 |x|."""
+    x0 = jnp.ones(1)
+    for make, slope, worst in ((pogm, 1 / 3, 1 / 6), (fista, 1 / 2, 1 / 4)):
+        for nearby in (0.8, 1.0, 1.2):
+            g = nearby * slope * L1()
+            gap = g(solve(make(Zero(), g, 1.0), x0, 1)[0])
+            np.testing.assert_allclose(gap, worst * (1 - (1 - nearby) ** 2), rtol=1e-5)
+
+
+def test_nesterov_keeps_its_bounds(problem) -> None:
+    """2 L |x0 - x*|^2 / (k+1)^2; and (1 - sqrt(mu/L))^k (f(x0) - f* + mu/2 |x0 - x*|^2)."""
+    matrix, data = problem
+    damping, k = 1e-3, np.arange(1, STEPS + 1)
+    minimiser = ridge(matrix, data, np.ones(30), damping)
+    lipschitz = np.linalg.norm(matrix, 2) ** 2 + damping
+    with jax.enable_x64(True):
+        f = LeastSquares(Matrix(jnp.asarray(matrix)), jnp.asarray(data)) + damping * SquaredL2()
+        x0, least = jnp.full(20, 2.0), f(minimiser)
+        distance = float(jnp.sum((x0 - minimiser) ** 2))
+        convex = _gaps(nesterov(f, 1 / lipschitz), x0, f, least)
+        strong = _gaps(nesterov(f, 1 / lipschitz, strong_convexity=damping), x0, f, least)
+        start = float(f(x0) - least) + damping / 2 * distance
+    tiny = 1e-14 * distance
+    assert np.all(convex <= 2 * lipschitz * distance / (k + 1) ** 2 + tiny)
+    assert np.all(strong <= (1 - np.sqrt(damping / lipschitz)) ** k * start + tiny)
+    assert strong[-1] < 1e-2 * convex[-1], "knowing mu should pay here"
+
+
+@pytest.mark.parametrize("make", [fista, pogm])
+def test_restart_is_ahead_where_the_minimum_is_sharp(problem, make) -> None:
     matrix, data = problem
     with jax.enable_x64(True):
         f, g = LeastSquares(Matrix(jnp.asarray(matrix)), jnp.asarray(data)), WEIGHT * L1()
         minimiser = lasso(matrix, data, WEIGHT)
         plain, restarted = (
-            _gaps(fista(f, g, 1.0, restart=restart), jnp.ones(20), f + g, (f + g)(minimiser))
+            _gaps(make(f, g, 1.0, restart=restart), jnp.ones(20), f + g, (f + g)(minimiser))
             for restart in (False, True)
         )
     assert restarted[-1] < 1e-3 * max(plain[-20:])

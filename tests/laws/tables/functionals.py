@@ -16,13 +16,11 @@ from jaxrecon.functionals import (
     Box,
     GroupL21,
     Huber,
-    HuberTotalVariation,
     KullbackLeibler,
     LeastSquares,
     NonNegative,
     Simplex,
     SquaredL2,
-    TotalVariation,
     TransmissionPoisson,
     Zero,
 )
@@ -105,10 +103,6 @@ def _affine_orthonormal(dtype: Any) -> Affine:
     return Affine(Matrix(jnp.asarray(rows)), _data(dtype, 3), orthonormal_rows=True)
 
 
-def _total_variation(**options: Any) -> Callable:
-    return lambda dtype: TotalVariation((3, 4), iterations=600, **options)
-
-
 def _separable(dtype: Any) -> tuple:
     x = jnp.asarray(draw(7, (4,), dtype)), jnp.asarray(draw(8, (2, 3), dtype))
     return separable(0.5 * L1(), GroupL21(axis=0)), x
@@ -185,37 +179,12 @@ FUNCTIONALS = [
         _of(lambda d: Huber(1.5, axis=(0, 2)), (2, 2, 3), True),
         **_SMOOTH_CONJUGATE,
     ),
-    FunctionalCase(
-        "Huber total variation",
-        _of(lambda d: HuberTotalVariation((3, 4), 0.8, spacing=(1.0, 0.5)), (3, 4)),
-        has_prox=False,
-        has_grad=True,
-    ),
-    FunctionalCase(
-        "Huber total variation, anisotropic, complex",
-        _of(
-            lambda d: HuberTotalVariation((3, 4), 0.8, isotropic=False, boundary="periodic"),
-            (3, 4),
-            True,
-        ),
-        has_prox=False,
-        has_grad=True,
-    ),
     FunctionalCase("transmission Poisson", _transmission, has_prox=False, has_grad=True),
     FunctionalCase(
         "transmission Poisson of an operator",
         _transmission_operator,
         has_prox=False,
         has_grad=True,
-    ),
-    FunctionalCase("total variation", _of(_total_variation(), (3, 4))),
-    FunctionalCase(
-        "total variation, anisotropic, zero boundary",
-        _of(_total_variation(isotropic=False, boundary="zero", axes=(1,)), (3, 4)),
-    ),
-    FunctionalCase(
-        "total variation, periodic, complex",
-        _of(_total_variation(boundary="periodic", spacing=(1.0, 0.5)), (3, 4), True),
     ),
     FunctionalCase("separable", _separable, **_CONJUGATE),
     FunctionalCase("box", _box, **_CONJUGATE),
