@@ -93,9 +93,7 @@ def discrepancy_principle(
 
     def excess(t: jax.Array, start: Any) -> tuple[jax.Array, Any, Any]:
         weight = jnp.exp(t)
-        x, following = (
-            (reconstruct(weight), start) if start is None else reconstruct(weight, start)
-        )
+        x, following = (reconstruct(weight), start) if start is None else reconstruct(weight, start)
         value = jnp.sqrt(2 * fidelity(x) / count) / tau - 1
         return jax.lax.stop_gradient((value.astype(t.dtype), x, following))
 

@@ -37,16 +37,15 @@ def l_curve(weights: Any, residuals: Any, penalties: Any, *, window: int = 5) ->
         p = path(reconstruct, weights, record=lambda x: (norm(A(x) - m), g(x)))
         corner = l_curve(p.weights, *p.records)
 
-    What to expect: it needs no noise level and stands correlated noise, but has no theory behind
-    it. With less and less noise, or for smooth images, the weight is too small (Hanke) or does
-    not converge to 0 in the right way (Vogel). Penalties that are not quadratic, as total
-    variation, often have a curve without a corner: look at it, and at `found`. Solutions that have
-    not converged make curvature of their own; a larger window smooths that.
+    What to expect: it needs no noise level and stands correlated noise, but nothing says that the
+    corner is a good weight: for very smooth images (Hanke) and for noise that goes to 0 (Vogel) it
+    is not. The curve of total variation often has a faint corner, or none: look at it, and at
+    `found`. Images that have not converged make curvature of their own; a larger window smooths it.
 
     Args:
         weights: (n,), > 0, in increasing or decreasing order.
-        residuals: (n,), ||A x - m||. Its square, or that of the norm of a penalty, rescales an axis
-            and changes the corner: take both as they are, or both squared.
+        residuals: (n,), ||A x - m||, or its squares, which rescale an axis and so move the corner.
+            For a penalty ||L x||^2 take both as squares or neither (the corner is the same).
         penalties: (n,), of each solution without its weight. Points with a residual or penalty of 0
             (or NaN) are left out.
         window: static, odd, 3 <= window <= n; points of each fit.
