@@ -1,7 +1,7 @@
 """CT projectors and filtered backprojection against ASTRA, scikit-image, SCICO and MBIRJAX.
 
 Every side works on the same exact Shepp-Logan data, in turns and never side by side; a turn is a
-row of calls of at least 0.1 s, whose median counts, as a method calls its projector. Ours is in this
+row of calls of at least 0.1 s, whose median counts, as a method calls its projector. Ours is this
 process, each peer in a process and a virtual environment of its own, which the first run installs
 from benchmarks/requirements. Besides times it reports the error of the projection against exact
 line integrals, the error of filtered backprojection against the phantom (in all of the image, and
