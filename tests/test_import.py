@@ -80,6 +80,7 @@ FLOORS = {
     "solvers": {"core"},
     "functionals": {"core", "linops", "solvers"},
     "direct": {"core", "linops", "functionals", "solvers"},
+    "parameter_choice": {"core", "linops", "functionals", "solvers", "direct"},
     "single_pixel": {"core", "linops", "functionals", "solvers", "direct", "noise"},
     "ct": {"core", "linops", "functionals", "solvers", "direct", "noise", "data", "plot"},
 }

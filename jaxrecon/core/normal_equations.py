@@ -58,7 +58,7 @@ def weigh(weights: Any, y: Any) -> Any:
 
 
 class ConjugateGradientState(NamedTuple):
-    """Iterate, residual b - M x, search direction, and ||residual||^2."""
+    """Iterate, residual r = b - M x, search direction, and <r, P r>, P the preconditioner."""
 
     x: Any
     residual: Any
@@ -66,25 +66,35 @@ class ConjugateGradientState(NamedTuple):
     square: jax.Array
 
 
-def conjugate_gradient_start(apply: Callable, rhs: Any, x0: Any = None) -> ConjugateGradientState:
+def unpreconditioned(residual: Any) -> Any:
+    """P = I, with which <r, P r> = ||r||^2."""
+    return residual
+
+
+def conjugate_gradient_start(
+    apply: Callable, rhs: Any, x0: Any = None, precondition: Callable = unpreconditioned
+) -> ConjugateGradientState:
     """The state at x0, or at 0 when it is None (which saves one application of M)."""
-    if x0 is None:
-        return ConjugateGradientState(zeros_like(rhs), rhs, rhs, inner(rhs, rhs))
-    residual = subtract(rhs, apply(x0))
-    return ConjugateGradientState(x0, residual, residual, inner(residual, residual))
+    x, residual = (zeros_like(rhs), rhs) if x0 is None else (x0, subtract(rhs, apply(x0)))
+    direction = precondition(residual)
+    return ConjugateGradientState(x, residual, direction, inner(residual, direction))
 
 
 def conjugate_gradient_step(
-    apply: Callable, state: ConjugateGradientState
+    apply: Callable, state: ConjugateGradientState, precondition: Callable = unpreconditioned
 ) -> ConjugateGradientState:
     """One step of Hestenes and Stiefel; a converged state stays as it is."""
-    product = apply(state.direction)
-    alpha = ratio(state.square, inner(state.direction, product))
-    residual = add_scaled(state.residual, -alpha, product)
-    square = inner(residual, residual)
-    direction = add_scaled(residual, ratio(square, state.square), state.direction)
+    x, residual, direction, square = state
+    product = apply(direction)
+    alpha = ratio(square, inner(direction, product))
+    residual = add_scaled(residual, -alpha, product)
+    steered = precondition(residual)
+    following = inner(residual, steered)
     return ConjugateGradientState(
-        add_scaled(state.x, alpha, state.direction), residual, direction, square
+        add_scaled(x, alpha, direction),
+        residual,
+        add_scaled(steered, ratio(following, square), direction),
+        following,
     )
 
 

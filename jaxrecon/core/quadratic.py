@@ -24,16 +24,15 @@ def quadratic_prox(f: Any, v: Any, step: Any, *, iterations: int = 100) -> Any:
         NotImplementedError: f has no `hessian`.
     """
     jax.eval_shape(lambda functional, x: functional.hessian(x), f, v)
-    system = ProxSystem(f, step, struct_of(v))
+    system = ProxSystem(HessianOperator(f, struct_of(v)), step)
     rhs = scaled(-1, scaled(step, f.grad(v)))
     return add(v, solve_positive_definite(system, rhs, iterations=iterations))
 
 
-class ProxSystem(LinearOperator):
-    """x -> x + step Q x, Q the Hessian of a quadratic functional."""
+class HessianOperator(LinearOperator):
+    """x -> Q x, Q the Hessian of a quadratic functional."""
 
     functional: Any
-    step: Any
     space: Space = static()
 
     @property
@@ -45,7 +44,28 @@ class ProxSystem(LinearOperator):
         return self.space
 
     def apply(self, x: Any) -> Any:
-        return add_scaled(x, self.step, self.functional.hessian(x))
+        return self.functional.hessian(x)
+
+    def adjoint(self, y: Any) -> Any:
+        return self.apply(y)
+
+
+class ProxSystem(LinearOperator):
+    """x -> x + step Q x."""
+
+    hessian: HessianOperator
+    step: Any
+
+    @property
+    def domain(self) -> Space:
+        return self.hessian.space
+
+    @property
+    def codomain(self) -> Space:
+        return self.hessian.space
+
+    def apply(self, x: Any) -> Any:
+        return add_scaled(x, self.step, self.hessian.apply(x))
 
     def adjoint(self, y: Any) -> Any:
         return self.apply(y)

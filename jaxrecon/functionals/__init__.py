@@ -1,5 +1,6 @@
 """Terms of cost functions: data fidelities, norms, total variation, and constraints."""
 
+from jaxrecon.core.zero import Zero
 from jaxrecon.functionals.bandlimited import Bandlimited
 from jaxrecon.functionals.directional_total_variation import DirectionalTotalVariation
 from jaxrecon.functionals.elastic_net import ElasticNet
@@ -32,7 +33,6 @@ from jaxrecon.functionals.transmission_poisson import TransmissionPoisson
 from jaxrecon.functionals.unknown_variance import UnknownVariance
 from jaxrecon.functionals.vectorial_total_variation import VectorialTotalVariation
 from jaxrecon.functionals.wavelet_l1 import WaveletL1
-from jaxrecon.functionals.zero import Zero
 
 __all__ = [
     "L0",

@@ -24,6 +24,10 @@ from jaxrecon.solvers.pogm import POGM
 BLOCK = 10
 """Steps between two looks at the duality gap, each of which costs about one step."""
 
+DERIVATIVE_STEPS = 500
+"""Of conjugate gradients, at most, for a derivative. Their system is singular: after thousands of
+steps in single precision, rounding has grown along its null space."""
+
 
 class DifferencePenalty(Functional):
     r"""f(x) = g(D x), g a norm of groups of differences: the base of the total variations.
@@ -49,8 +53,8 @@ class DifferencePenalty(Functional):
 
     The loop stops early in time also inside jit. Derivatives in v, s and the parameters of f, in
     forward and reverse mode, are implicit: those of the fixed point that p is to a step of
-    projected gradients, by conjugate gradients (at most `iterations` steps), without memory for
-    the iterates. They are as accurate as p, and finite where x is flat. There are no second ones.
+    projected gradients, by conjugate gradients (500 steps at most), without memory for the
+    iterates. They are as accurate as p, and finite where x is flat. There are no second ones.
     """
 
     tolerance: Any = dataclasses.field(default=1e-4, kw_only=True)
@@ -159,11 +163,11 @@ def _minimise(iterations: int, problem: _Dual, start: Any, tolerance: Any) -> An
 def _minimise_jvp(iterations: int, primals: tuple, tangents: tuple) -> tuple:
     problem, start, tolerance = primals
     p = _minimise(iterations, problem, start, tolerance)
-    fixed = partial(_fixed_point, iterations, p)
+    fixed = partial(_fixed_point, p)
     return p, jax.jvp(fixed, (problem,), (tangents[0],))[1]
 
 
-def _fixed_point(iterations: int, p: Any, problem: _Dual) -> Any:
+def _fixed_point(p: Any, problem: _Dual) -> Any:
     r"""0, with the derivative of p = P(p - t D (D^H p - u)) in the parameters of the problem.
 
     P is the prox of t g* / s, with the symmetric derivative M. With r the change of the right-hand
@@ -178,7 +182,7 @@ def _fixed_point(iterations: int, p: Any, problem: _Dual) -> Any:
     system = _Implicit(jacobian, frozen.difference, t)
     rhs = jacobian.apply(system.descended(r))
     tolerance = float(jnp.finfo(rhs.dtype).eps) ** (2 / 3)
-    z = solve_positive_definite(system, rhs, iterations=iterations, tolerance=tolerance)
+    z = solve_positive_definite(system, rhs, iterations=DERIVATIVE_STEPS, tolerance=tolerance)
     return add(r, jacobian.apply(z))
 
 

@@ -15,8 +15,8 @@ from jaxrecon.core.iterate import iterate
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import inner, norm, real_like
+from jaxrecon.core.zero import Zero
 from jaxrecon.functionals.group_l21 import GroupL21, group_norm
-from jaxrecon.functionals.zero import Zero
 from jaxrecon.linops.finite_difference import Boundary, FiniteDifference
 from jaxrecon.linops.symmetrised_derivative import SymmetrisedDerivative
 from jaxrecon.solvers.primal_dual import PrimalDualHybridGradient

@@ -6,6 +6,7 @@ from jaxrecon.solvers.admm import ADMM, admm
 from jaxrecon.solvers.barzilai_borwein import BarzilaiBorwein, barzilai_borwein
 from jaxrecon.solvers.bsrem import BSREM, bsrem
 from jaxrecon.solvers.cgls import CGLS, cgls
+from jaxrecon.solvers.choose import Choice, choose
 from jaxrecon.solvers.conjugate_gradient import (
     ConjugateGradient,
     conjugate_gradient,
@@ -43,6 +44,7 @@ from jaxrecon.solvers.lbfgs import LBFGS, lbfgs
 from jaxrecon.solvers.linearised_admm import LinearisedADMM, linearised_admm
 from jaxrecon.solvers.lsqr import LSQR, lsqr
 from jaxrecon.solvers.map_em import MAPEM, map_em
+from jaxrecon.solvers.minimise import Minimum, minimise
 from jaxrecon.solvers.mlem import MLEM, mlem
 from jaxrecon.solvers.nesterov import Nesterov, nesterov
 from jaxrecon.solvers.nonlinear_conjugate_gradient import (
@@ -86,6 +88,7 @@ __all__ = [
     "AcceleratedPrimalDual",
     "AdaptivePrimalDual",
     "BarzilaiBorwein",
+    "Choice",
     "ConjugateGradient",
     "DavisYin",
     "DouglasRachford",
@@ -99,6 +102,7 @@ __all__ = [
     "Landweber",
     "LineSearchDescent",
     "LinearisedADMM",
+    "Minimum",
     "Nesterov",
     "NonlinearConjugateGradient",
     "OrderedSubsets",
@@ -114,6 +118,7 @@ __all__ = [
     "barzilai_borwein",
     "bsrem",
     "cgls",
+    "choose",
     "conjugate_gradient",
     "davis_yin",
     "diagonal_steps",
@@ -133,6 +138,7 @@ __all__ = [
     "linearised_admm",
     "lsqr",
     "map_em",
+    "minimise",
     "mlem",
     "nesterov",
     "nonlinear_conjugate_gradient",

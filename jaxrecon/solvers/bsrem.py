@@ -88,7 +88,7 @@ def bsrem(
 
         x <- P(x - alpha_m D(x) (n grad f_k(x) + grad r(x))),  k = 0, 1, ..., n - 1, 0, ...
         alpha_m = relaxation / (1 + decay m)   in pass m = 0, 1, 2, ...,
-        D(x) = d / (s + c d),  d = min(x, U - x),  s = A^T 1,
+        D(x) = d / (s + c d),  d = min(x, U - x),  s = n max_k A_k^T 1,
 
     P the projection onto t <= x <= U - t. One step costs one subset:
     ``solve(method, x0, passes * subsets.count)``. The first passes are as fast as those of
@@ -125,7 +125,7 @@ def bsrem(
     fidelity = subset_fidelity(f, subsets, what=what)
     check_relaxation(relaxation, what=what)
     check_decay(decay, what=what)
-    sensitivity = sensitivity_of(operator, what=what)
+    sensitivity = sensitivity_of(operator, subsets, what=what)
     curvature = penalty_majoriser(penalty, penalty_curvature, what=what)
     lower = 1e-6 * mean_activity(term, sensitivity) if lower is None else lower
     check_positive(lower, what=what, argument="lower")

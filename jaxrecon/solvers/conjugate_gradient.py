@@ -9,13 +9,13 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import (
     ConjugateGradientState,
     Normal,
-    ratio,
+    conjugate_gradient_start,
+    conjugate_gradient_step,
     solve_normal,
     solve_positive_definite,
     weigh,
 )
 from jaxrecon.core.operator import LinearOperator
-from jaxrecon.core.vectors import add_scaled, inner, subtract
 from jaxrecon.solvers.preconditioner import checked_preconditioner, precondition
 
 __all__ = [
@@ -35,24 +35,13 @@ class ConjugateGradient(Method):
     preconditioner: Any
 
     def init(self, x0: Any) -> ConjugateGradientState:
-        residual = subtract(self.rhs, self.system(x0))
-        direction = precondition(self.preconditioner, residual)
-        return ConjugateGradientState(x0, residual, direction, inner(residual, direction))
+        return conjugate_gradient_start(self.system, self.rhs, x0, self._precondition)
 
     def step(self, state: ConjugateGradientState) -> ConjugateGradientState:
-        """With P for the preconditioner, `square` in the state is <residual, P residual>."""
-        x, residual, direction, square = state
-        product = self.system.apply(direction)
-        alpha = ratio(square, inner(direction, product))
-        residual = add_scaled(residual, -alpha, product)
-        steered = precondition(self.preconditioner, residual)
-        following = inner(residual, steered)
-        return ConjugateGradientState(
-            add_scaled(x, alpha, direction),
-            residual,
-            add_scaled(steered, ratio(following, square), direction),
-            following,
-        )
+        return conjugate_gradient_step(self.system.apply, state, self._precondition)
+
+    def _precondition(self, residual: Any) -> Any:
+        return precondition(self.preconditioner, residual)
 
 
 def conjugate_gradient(

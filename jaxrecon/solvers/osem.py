@@ -49,10 +49,11 @@ def osem(f: Any, subsets: Subsets) -> OSEM:
     MLEM.
 
     Subsets should be balanced, each seeing every pixel about as well (s_k near s / n), as
-    interleaved views do. It converges where a solution fits the data exactly; for noisy data it
-    ends in a cycle of n images around the maximum of the likelihood, the wider the more subsets,
-    and the likelihood may fall. Convergent are `mlem`, `map_em`, :func:`bsrem` with its relaxation,
-    and `saga` and `svrg`.
+    interleaved views do. Where they are, it converges if a solution fits the data exactly; for
+    noisy data it ends in a cycle of n images around the maximum of the likelihood, the wider the
+    more subsets (the last image is that of the last subset), and the likelihood may fall.
+    Unbalanced subsets may cycle far off even without noise. Convergent are `mlem`, `map_em`,
+    :func:`bsrem` with its relaxation, and `saga` and `svrg`.
 
     Zeros of the sensitivity and of the start, masks and dead bins are as in `mlem`; a pixel that a
     subset does not see stays as it is in its step. The sensitivities of all subsets are kept, n

@@ -73,7 +73,8 @@ def saga(
     Kept are the slopes, as large as the data, instead of n images, and one image; in single
     precision their sum gathers rounding, some 1e-6 after thousands of steps.
 
-    Args: as :func:`svrg`, without the period; the step size is 1 / (3 L) unless given.
+    Args: as :func:`svrg`, without the period; the step size is 1 / (3 L), and the
+    relaxation for counts 1 / 3, unless given.
 
     Raises: as :func:`svrg`.
 

@@ -16,8 +16,8 @@ from jaxrecon.solvers.sums import (
     check_real_operator,
     check_relaxation,
     check_sums,
-    column_sums,
     inverse_sums,
+    largest_column_sums,
     row_sums,
 )
 
@@ -93,22 +93,10 @@ def sart(
     check_real_operator(operator, what=what)
     check_space(data, operator.codomain, what=what, argument="data")
     check_relaxation(relaxation, what=what)
-    rows, columns = row_sums(operator), _largest_column_sums(subsets)
+    rows, columns = row_sums(operator), largest_column_sums(subsets)
     check_sums(rows, what=what, of="row sums")
     check_sums(columns, what=what, of="column sums")
     inverse_rows = subsets.split(inverse_sums(rows))
     return SART(
         subsets, subsets.split(data), inverse_rows, inverse_sums(columns), relaxation, constraint
     )
-
-
-@jax.jit
-def _largest_column_sums(subsets: Subsets) -> jax.Array:
-    """max_k A_k^T 1, an image."""
-
-    def larger(sums: jax.Array, k: jax.Array) -> tuple[jax.Array, None]:
-        return jnp.maximum(sums, column_sums(subsets.operator_of(k))), None
-
-    space = subsets.operator.domain
-    least = jnp.full(space.shape, -jnp.inf, space.dtype)
-    return jax.lax.scan(larger, least, jnp.arange(subsets.count))[0]

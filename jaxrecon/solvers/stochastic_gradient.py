@@ -79,7 +79,8 @@ def stochastic_gradient(
     :func:`svrg` need no decay, for the memory of the slopes of the data; this one keeps the image
     alone.
 
-    Args: as :func:`svrg`, without the period; the step size at the start is 1 / L unless given.
+    Args: as :func:`svrg`, without the period; the step size at the start is 1 / L, and the
+        relaxation for counts 1, unless given.
         decay: >= 0, traced.
 
     Raises: as :func:`svrg`; ValueError for a decay < 0 (checked when concrete).

@@ -33,7 +33,7 @@ def stochastic_step_size(
 
     L = max_k n ||A_k||_c^2 + L_r, with c the curvature of the data term, is a Lipschitz constant of
     the gradients of all n f_k + r. Unless given, the step size is share / L, or an
-    :class:`EmissionStep` for counts, whose likelihood has no L.
+    :class:`EmissionStep` with this relaxation for counts, whose likelihood has no L.
 
     Raises:
         ValueError: where values are known: a step size that is not positive, or s L > 1.
@@ -42,7 +42,7 @@ def stochastic_step_size(
     """
     term, _ = split_fidelity(f, what=what)
     if given is None and is_emission(term):
-        return emission_step(f, penalty=penalty)
+        return emission_step(f, subsets, penalty=penalty, relaxation=share)
     if given is None:
         return share / _largest_curvature(term, subsets, penalty, 1.0, 32, what)
     if callable(given):

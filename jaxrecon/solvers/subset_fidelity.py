@@ -66,15 +66,20 @@ def subset_fidelity(f: Any, subsets: Subsets, *, what: str) -> SubsetFidelity:
         TypeError: an f without split(), or of no operator.
     """
     term, operator = split_fidelity(f, what=what)
+    check_subsets(operator, subsets, what=what)
+    shape = operator.codomain.shape
+    split = jax.tree.map(lambda a: subsets.split(jnp.broadcast_to(a, shape)), term)
+    return SubsetFidelity(subsets, split)
+
+
+def check_subsets(operator: LinearOperator, subsets: Subsets, *, what: str) -> None:
+    """Raise ValueError unless the subsets are those of an operator of the same spaces."""
     expected = subsets.operator
     if (operator.domain, operator.codomain) != (expected.domain, expected.codomain):
         raise ValueError(
             f"{what} expected subsets of the operator of f, {operator!r}, got those of "
             f"{expected!r}."
         )
-    shape = operator.codomain.shape
-    split = jax.tree.map(lambda a: subsets.split(jnp.broadcast_to(a, shape)), term)
-    return SubsetFidelity(subsets, split)
 
 
 def split_fidelity(f: Any, *, what: str) -> tuple[Any, LinearOperator]:

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxrecon.core.checks import is_complex
 from jaxrecon.core.normal_equations import weigh
 from jaxrecon.core.operator import LinearOperator
+from jaxrecon.solvers.subsets import Subsets
 
 ROUNDINGS = 100
 """Sums within so many roundings of the largest one count as zero."""
@@ -27,6 +28,18 @@ def row_sums(operator: LinearOperator) -> Any:
 def column_sums(operator: LinearOperator, weights: Any = None) -> Any:
     """A^T W 1, the sum of each column of A with weighted rows, in the domain."""
     return operator.adjoint(weigh(weights, _ones(operator.codomain)))
+
+
+@jax.jit
+def largest_column_sums(subsets: Subsets) -> jax.Array:
+    """max_k A_k^T 1, an image."""
+
+    def larger(sums: jax.Array, k: jax.Array) -> tuple[jax.Array, None]:
+        return jnp.maximum(sums, column_sums(subsets.operator_of(k))), None
+
+    space = subsets.operator.domain
+    least = jnp.full(space.shape, -jnp.inf, space.dtype)
+    return jax.lax.scan(larger, least, jnp.arange(subsets.count))[0]
 
 
 def _ones(space: Any) -> Any:

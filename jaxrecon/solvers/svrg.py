@@ -93,8 +93,8 @@ def svrg(
         constraint: g, with a prox, or None; one that iterates starts where it ended before.
         step_size: S, traced: a number, an image (then g must act on each pixel alone), or a pytree
             that maps x to such an image. None is 1 / (4 L), by the power method for each subset;
-            for counts of emission, which have no L, ``emission_step(f, penalty=penalty)``: give
-            KullbackLeibler a ``constraint=NonNegative()``.
+            for counts of emission, which have no L, ``emission_step(f, subsets,
+            penalty=penalty, relaxation=1 / 4)``; give these a ``constraint=NonNegative()``.
         period: static; 2 n unless given.
         key: JAX key of the order of the subsets; the state carries it on.
 

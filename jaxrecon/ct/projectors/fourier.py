@@ -103,17 +103,17 @@ def _gather(spectrum: jax.Array, start: jax.Array, a: jax.Array) -> jax.Array:
 
 def _scatter(values: jax.Array, start: jax.Array, a: jax.Array, size: int) -> jax.Array:
     """The adjoint of :func:`_gather`: each value adds a window of six to the spectrum."""
-    weights = window_weights(a)
+    weights, start = window_weights(a), start.reshape(-1, 1)
     windows = jax.lax.ScatterDimensionNumbers(
         update_window_dims=(1,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
     )
-    return jax.lax.scatter_add(
-        jnp.zeros(size, values.dtype),
-        start.reshape(-1, 1),
-        weights * values.reshape(-1, 1),
-        windows,
-        mode="promise_in_bounds",
-    )
+
+    def add(part: jax.Array) -> jax.Array:
+        updates, mode = weights * part.reshape(-1, 1), "promise_in_bounds"
+        zeros = jnp.zeros(size, part.dtype)
+        return jax.lax.scatter_add(zeros, start, updates, windows, mode=mode)
+
+    return jax.lax.complex(add(values.real), add(values.imag))
 
 
 def _strip(views: ShearedViews, geometry: ParallelGeometry) -> jax.Array:

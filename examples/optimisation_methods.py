@@ -1,0 +1,430 @@
+"""All optimisation methods on one CT problem: cost, residual and PSNR against time.
+
+A head CT slice of 512x512 pixels is seen along 60 views of a parallel beam with Poisson counts, and
+reconstructed on 128x128 by weighted least squares plus Huber total variation:
+
+    min_x  1/2 ||A x - p||_W^2 + weight sum h(|D x|)   subject to  x >= 0.
+
+Methods for smooth functions minimise the smooth variant, with the Moreau envelope of x >= 0 (a
+quadratic penalty on negative values) in its place. All start at filtered backprojection, have
+default steps where there are such, and run for the same time.
+
+    python examples/optimisation_methods.py [output folder] [--seconds 1] [--size 128]
+
+Time is that of the compiled steps; finding step sizes and compiling are listed apart. Gap and
+residual are computed afterwards, in double precision: the gap is (F - F*) / (F_0 - F*), and the
+residual is the norm of the projected gradient over that at the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrecon import (
+    Functional,
+    LinearOperator,
+    ct,
+    iterate,
+    metrics,
+    plot,
+    separable,
+    solve,
+    stack,
+)
+from jaxrecon import solvers as s
+from jaxrecon.core import Identity, Pytree, struct_of
+from jaxrecon.core.vectors import norm
+from jaxrecon.data.ct_slice import WATER, ct_slice
+from jaxrecon.functionals import (
+    GroupL21,
+    HuberTotalVariation,
+    LeastSquares,
+    MoreauEnvelope,
+    NonNegative,
+    Zero,
+)
+
+VIEWS, PHOTONS, SUBSETS = 60, 1e5, 12
+WEIGHT, DELTA = 0.001, 0.01  # of Huber total variation; images in units of water
+BLOCK = 5  # steps between two looks at the clock
+RECORDS = 48  # of each history, at equal ratios of time
+WINDOW = (0.95, 1.15)
+TARGET = 1e-3  # the table shows when the gap meets it
+RATIO, PENALTY, LINEARISED_PENALTY, PROX_STEP, RELAXATION = 0.1, 0.01, 0.1, 100.0, 0.5
+"""set by hand, of what the table marks with *: dual over primal steps; ADMM; linearised ADMM;
+Douglas-Rachford; ordered subsets"""
+
+
+class Problem(Pytree):
+    """The terms of both costs. Images are in units of water, and ||A|| is near 1."""
+
+    operator: ct.XRayTransform
+    fidelity: LeastSquares
+    start: jax.Array
+
+    @property
+    def penalty(self) -> Functional:
+        return WEIGHT * HuberTotalVariation(self.start.shape, DELTA)
+
+    @property
+    def cost(self) -> Functional:
+        """What is minimised over x >= 0."""
+        return self.fidelity + self.penalty
+
+    @property
+    def smooth_cost(self) -> Functional:
+        """What is minimised without a constraint."""
+        return self.cost + MoreauEnvelope(NonNegative(), DELTA / WEIGHT)
+
+    @property
+    def differences(self) -> tuple[Functional, LinearOperator]:
+        """(g, D) of the penalty g(D x)."""
+        huber, difference = HuberTotalVariation(self.start.shape, DELTA).split(self.start.dtype)
+        return WEIGHT * huber, difference
+
+    @property
+    def both(self) -> tuple[Functional, LinearOperator]:
+        """(g, K) of fidelity and penalty, g(K x)."""
+        data_term, operator = self.fidelity.split()
+        penalty, difference = self.differences
+        return separable(data_term, penalty), stack(operator, difference)
+
+    @property
+    def subsets(self) -> s.Subsets:
+        return ct.view_subsets(self.operator, SUBSETS)
+
+    @property
+    def largest_weight(self) -> jax.Array:
+        return jnp.max(self.fidelity.weights)
+
+
+class Consensus(Functional):
+    """0 where all images of a tuple are equal, else infinite; the prox is their mean."""
+
+    def prox(self, v: Any, step: Any) -> Any:
+        mean = sum(v) / len(v)
+        return tuple(mean for _ in v)
+
+
+class Entry(NamedTuple):
+    """A method for the problem, and the image in its state."""
+
+    make: Callable[[Problem], Any]
+    smooth: bool = False  # it minimises the smooth variant
+    steps: int = 1  # in one pass over the data
+    image: Callable[[Any], Any] = lambda state: state.x
+    start: Callable[[Any], Any] = lambda x: x
+
+
+def methods() -> dict[str, dict[str, Entry]]:
+    """Family -> name -> method."""
+    x0, key = NonNegative(), jax.random.key(1)
+
+    def smooth(make: Callable, **options: Any) -> Entry:
+        return Entry(lambda p: make(p.smooth_cost, **options), smooth=True)
+
+    def proximal(make: Callable, **options: Any) -> Entry:
+        return Entry(lambda p: make(p.cost, x0, **options))
+
+    def dual(make: Callable, **options: Any) -> Entry:
+        return Entry(lambda p: make(x0, *p.both, **options))
+
+    def split_penalty(p: Problem) -> tuple[Functional, LinearOperator]:
+        """(g, K) of penalty and constraint."""
+        penalty, difference = p.differences
+        return separable(penalty, x0), stack(difference, Identity(struct_of(p.start)))
+
+    def half_quadratic(p: Problem) -> Any:  # of the l2,1 norm it minimises the Huber function
+        g = separable(WEIGHT * GroupL21(), x0)
+        return s.half_quadratic_splitting(p.fidelity, g, split_penalty(p)[1], WEIGHT / DELTA)
+
+    def douglas_rachford(p: Problem) -> Any:
+        return s.douglas_rachford(Consensus(), separable(p.fidelity, p.penalty, x0), PROX_STEP)
+
+    def in_subsets(make: Callable, **options: Any) -> Entry:
+        return Entry(
+            lambda p: make(p.fidelity, p.subsets, penalty=p.penalty, constraint=x0, **options),
+            steps=SUBSETS,
+        )
+
+    def stochastic_dual(p: Problem) -> Any:
+        return s.stochastic_primal_dual(x0, p.fidelity, p.subsets, penalty=p.differences, key=key)
+
+    def accelerated(p: Problem) -> Any:
+        modulus = jnp.minimum(1 / p.largest_weight, DELTA / WEIGHT)
+        return s.accelerated_primal_dual(x0, *p.both, dual_convexity=modulus)
+
+    def diagonal(p: Problem) -> Any:
+        tau, sigma = s.diagonal_steps(p.both[1], RATIO)
+        return s.primal_dual_hybrid_gradient(x0, *p.both, primal_step=tau, dual_step=sigma)
+
+    return {
+        "smooth variant, gradients": {
+            "gradient descent": smooth(s.gradient_descent),
+            "gradients, line search": smooth(s.gradient_descent, line_search=True),
+            "Barzilai-Borwein": smooth(s.barzilai_borwein),
+            "Nesterov": smooth(s.nesterov),
+            "nonlinear CG": smooth(s.nonlinear_conjugate_gradient),
+            "L-BFGS": smooth(s.lbfgs),
+            "half-quadratic splitting": Entry(half_quadratic, smooth=True),
+        },
+        "proximal gradient": {
+            "ISTA": proximal(s.ista),
+            "FISTA": proximal(s.fista),
+            "FISTA, restart": proximal(s.fista, restart=True),
+            "FISTA, backtracking": proximal(s.fista, backtracking=True),
+            "POGM, restart": proximal(s.pogm, restart=True),
+        },
+        "primal-dual": {
+            "PDHG": dual(s.primal_dual_hybrid_gradient),
+            "PDHG, adaptive": dual(s.adaptive_primal_dual),
+            "PDHG, accelerated": Entry(accelerated),
+            "PDHG, diagonal *": Entry(diagonal),
+            "Condat-Vu": Entry(
+                lambda p: s.primal_dual_hybrid_gradient(x0, *p.differences, smooth=p.fidelity)
+            ),
+            "PD3O": Entry(lambda p: s.pd3o(x0, *p.differences, p.fidelity)),
+            "forward-backward-forward": Entry(
+                lambda p: s.forward_backward_forward_primal_dual(
+                    x0, *p.differences, smooth=p.fidelity
+                )
+            ),
+        },
+        "splitting": {
+            "ADMM *": Entry(lambda p: s.admm(p.fidelity, *split_penalty(p), PENALTY)),
+            "ADMM, adaptive": Entry(
+                lambda p: s.admm(p.fidelity, *split_penalty(p), 1.0, adaptive=True)
+            ),
+            "linearised ADMM *": dual(s.linearised_admm, penalty=LINEARISED_PENALTY),
+            "Douglas-Rachford *": Entry(
+                douglas_rachford, start=lambda x: (x, x, x), image=lambda state: state.x[0]
+            ),
+            "Davis-Yin": Entry(lambda p: s.davis_yin(x0, p.penalty, p.fidelity)),
+        },
+        "subsets of views": {
+            "ordered subsets *": in_subsets(s.ordered_subsets, relaxation=RELAXATION),
+            "SPDHG": Entry(stochastic_dual, steps=SUBSETS),
+            "SAGA": in_subsets(s.saga, key=key),
+            "SVRG": in_subsets(s.svrg, key=key),
+            "stochastic gradient": in_subsets(s.stochastic_gradient, key=key),
+        },
+    }
+
+
+def measure(size: int, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Slice in units of water, (size, size); line integrals; their variance; pixel size in mm.
+
+    The scan is computed from the 512x512 pixels of the slice.
+    """
+    attenuation, (spacing, _) = ct_slice("head")
+    n = len(attenuation)
+    y, x = np.mgrid[:n, :n] - (n - 1) / 2
+    fine = np.where(np.hypot(y, x) < n / 2, attenuation, 0)
+    factor = n // size
+    truth = fine.reshape(size, factor, size, factor).mean(axis=(1, 3)) / WATER
+    geometry = ct.parallel_beam((size, size), views, pixel_size=spacing * factor)
+    scanner = geometry.replace(image_shape=fine.shape, pixel_size=spacing)
+    sinogram = jax.jit(ct.project)(jnp.asarray(fine), scanner)
+    counts = ct.transmission_counts(jax.random.key(0), sinogram, PHOTONS)
+    data = ct.log_transform(counts, PHOTONS)
+    return truth, *(np.asarray(a) for a in data), spacing * factor
+
+
+def pose(p: np.ndarray, variance: np.ndarray, size: int, pixel: float, dtype: Any) -> Problem:
+    """The problem in the precision of `dtype`, with the length for which ||A|| is near 1."""
+    views = len(p)
+    unit = pixel * np.sqrt(views * size)
+    geometry = ct.parallel_beam((size, size), views, pixel_size=pixel / unit, dtype=dtype)
+    operator = ct.XRayTransform(geometry, "shear")  # non-negative weights, for subsets
+    data = jnp.asarray(p / (unit * WATER), dtype)
+    fidelity = LeastSquares(operator, data, jnp.asarray(variance.mean() / variance, dtype))
+    start = jax.jit(ct.filtered_backprojection, static_argnums=2)(data, geometry, "hann")
+    return Problem(operator, fidelity, jnp.maximum(start, 0))
+
+
+class History(NamedTuple):
+    """What one method did."""
+
+    setup: float  # seconds until the method is made: operator norms, row sums
+    compilation: float  # seconds
+    step: float  # seconds
+    steps: np.ndarray  # (RECORDS,) numbers of the recorded steps
+    images: np.ndarray  # (RECORDS, size, size)
+
+
+def history(problem: Problem, entry: Entry, seconds: float) -> History:
+    """Run a method for so many seconds of compiled steps."""
+
+    def feasible(state: Any) -> jax.Array:
+        image = entry.image(state)
+        return image if entry.smooth else jnp.maximum(image, 0)
+
+    def block(method: Any, state: Any) -> tuple[Any, Any]:
+        length = BLOCK * entry.steps
+        return iterate(method.step, state, length, trace=feasible, every=entry.steps)
+
+    began = time.perf_counter()
+    method = jax.block_until_ready(entry.make(problem))
+    made = time.perf_counter()
+    state = jax.jit(lambda method, x0: method.init(x0))(method, entry.start(problem.start))
+    compiled = jax.jit(block).lower(method, state).compile()
+    ready, spent, images = time.perf_counter(), 0.0, [problem.start[None]]
+    while spent < seconds or len(images) < 4:
+        start = time.perf_counter()
+        state, new = jax.block_until_ready(compiled(method, state))
+        spent += time.perf_counter() - start
+        images.append(new)
+    count = BLOCK * (len(images) - 1)
+    picked = np.rint(np.append(0, np.geomspace(1, count, RECORDS - 1))).astype(int)
+    shown = np.concatenate(images)[picked]
+    step = spent / (count * entry.steps)
+    return History(made - began, ready - made, step, picked * entry.steps, shown)
+
+
+@jax.jit
+def costs(problem: Problem, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Values, and norms of projected gradients, of both costs at images: (2, count) each."""
+    step = 1 / problem.smooth_cost.lipschitz()
+
+    def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        values = problem.cost(x), problem.smooth_cost(x)
+        projected = x - jnp.maximum(x - step * problem.cost.grad(x), 0)
+        residuals = norm(projected) / step, norm(problem.smooth_cost.grad(x))
+        return jnp.stack(values), jnp.stack(residuals)
+
+    values, residuals = jax.lax.map(one, images)
+    return values.T, residuals.T
+
+
+@jax.jit
+def minimisers(problem: Problem) -> jax.Array:
+    """Of the cost with x >= 0, and of its smooth variant, for reference."""
+    constrained = s.pogm(problem.cost, NonNegative(), restart=True)
+    smooth = s.lbfgs(problem.smooth_cost, memory=20)
+    return jnp.stack([solve(m, problem.start, 2000)[0] for m in (constrained, smooth)])
+
+
+def run(
+    output_folder: str | Path | None = None,
+    *,
+    size: int = 128,
+    views: int = VIEWS,
+    seconds: float = 1.0,
+    names: tuple[str, ...] | None = None,
+    report: Callable[[str], Any] = lambda line: None,
+) -> tuple[dict, Any]:
+    """All methods, or those named, on the problem; returns (results, matplotlib figure)."""
+    truth, *data, pixel = measure(size, views)
+    single = pose(*data, size, pixel, jnp.float32)
+    with jax.enable_x64(True):
+        double = pose(*data, size, pixel, jnp.float64)
+        least = np.asarray(costs(double, minimisers(double))[0]).diagonal()
+        first, slopes = (np.asarray(a)[:, 0] for a in costs(double, double.start[None]))
+    target = jnp.broadcast_to(jnp.asarray(truth, jnp.float32), (RECORDS, size, size))
+    data_range = float(truth.max() - truth.min())
+
+    results: dict[str, dict] = {}
+    for family, entries in methods().items():
+        report(HEADING.format(family))
+        for name, entry in entries.items():
+            if names is not None and name not in names:
+                continue
+            found, kind = history(single, entry, seconds), int(entry.smooth)
+            with jax.enable_x64(True):
+                judged = costs(double, jnp.asarray(found.images, jnp.float64))
+                values, residuals = (np.asarray(a)[kind] for a in judged)
+            gap = (values - least[kind]) / (first[kind] - least[kind])
+            reached = np.flatnonzero(gap <= TARGET)
+            results[name] = {
+                "family": family,
+                "set-up": found.setup,
+                "compilation": found.compilation,
+                "step": found.step,
+                "steps": found.steps,
+                "seconds": found.steps * found.step,
+                "gap": gap,
+                "residual": residuals / slopes[kind],
+                "psnr": np.asarray(metrics.psnr(jnp.asarray(found.images), target, data_range)),
+                "seconds to target": found.steps[reached[0]] * found.step
+                if len(reached)
+                else np.inf,
+            }
+            report(row(name, results[name]))
+    figure = draw(results)
+    if output_folder is not None:
+        plot.save(figure, Path(output_folder) / "optimisation_methods.png")
+    return results, figure
+
+
+HEADING = (
+    f"\n{{:28s}}  set-up compile  ms/step   steps      gap residual   PSNR   s to gap of {TARGET:g}"
+)
+
+
+def row(name: str, result: dict) -> str:
+    """One line of the table."""
+    reached = result["seconds to target"]
+    return (
+        f"{name:28s}{result['set-up']:8.2f}{result['compilation']:8.2f}{1e3 * result['step']:9.2f}"
+        f"{result['steps'][-1]:8d}{result['gap'][-1]:9.1e}{result['residual'][-1]:9.1e}"
+        f"{result['psnr'][-1]:7.2f}{reached if np.isfinite(reached) else '-':>8.3}"
+    )
+
+
+def draw(results: dict[str, dict]) -> Any:
+    """Three panels over time; colours by family, of which the fastest is drawn in full."""
+    panels = {"gap": "(F - F*) / (F0 - F*)", "residual": "projected gradient", "psnr": "PSNR / dB"}
+    figure, axes = plot.subplots(1, 3, (5.0, 5.4))
+    families = list(dict.fromkeys(result["family"] for result in results.values()))
+    styles = ("--", ":", "-.", (0, (5, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
+    handles: list[Any] = []
+    for family, colour in zip(families, plot.COLOURS, strict=False):
+        members = {k: r for k, r in results.items() if r["family"] == family}
+        best = min(members, key=lambda name: _speed(members[name]))
+        handles += axes[0, 0].plot([], [], " ", label=family.upper())
+        others = iter(styles)
+        for name, result in members.items():
+            style = "-" if name == best else next(others)
+            look = {"color": colour, "linestyle": style, "linewidth": 2.4 if name == best else 1.1}
+            for ax, panel in zip(axes.flat, panels, strict=True):
+                (drawn,) = ax.plot(result["seconds"][1:], result[panel][1:], label=name, **look)
+            handles.append(drawn)
+    for ax, (panel, label) in zip(axes.flat, panels.items(), strict=True):
+        ax.set(xscale="log", xlabel="seconds of compiled steps", title=label)
+        ax.grid(color="#e6e6e6", linewidth=0.7)
+        if panel != "psnr":
+            ax.set_yscale("log")
+    axes[0, 0].set_ylim(1e-9, 2)
+    axes[0, 1].set_ylim(1e-6, 5)
+    figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False)
+    return figure
+
+
+def _speed(result: dict) -> tuple[float, float]:
+    return result["seconds to target"], result["gap"][-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("output"))
+    parser.add_argument("--seconds", type=float, default=1.0, help="of compiled steps, a method")
+    parser.add_argument("--size", type=int, default=128, help="pixels along a side; divides 512")
+    arguments = parser.parse_args()
+
+    def report(line: str) -> None:
+        print(line, flush=True)
+
+    run(arguments.folder, size=arguments.size, seconds=arguments.seconds, report=report)
+    print("\n* with a parameter set by hand; the others have default steps")
+
+
+if __name__ == "__main__":
+    main()
