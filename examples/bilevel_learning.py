@@ -45,17 +45,17 @@ from jaxrecon.solvers import nesterov
 
 SIGMA = 25 / 255
 FILTERS, WIDTH = 8, 5
-DELTA = 0.02
+DELTA = 0.005
 """where the Huber function turns from quadratic to linear"""
 SIDE = 128
 """of the test images"""
 
 
 class Settings(NamedTuple):
-    patches: int = 64
+    patches: int = 48
     side: int = 32
-    steps: int = 120
-    rate: float = 0.1
+    steps: int = 80
+    rate: float = 0.2
 
 
 FULL = Settings()
@@ -135,7 +135,7 @@ def denoise(
         residual=lambda state: norm(f.grad(state.x)) / size,
         every=5,
         linear_steps=100,
-        linear_tolerance=1e-2,
+        linear_tolerance=3e-2,
     )
 
 

@@ -9,7 +9,7 @@ Methods for smooth functions minimise the smooth variant, with the Moreau envelo
 quadratic penalty on negative values) in its place. All start at filtered backprojection, have
 default steps where there are such, and run for the same time.
 
-    python examples/optimisation_methods.py [output folder] [--seconds 1] [--size 128]
+    python examples/optimisation_methods.py [output folder] [--seconds 0.8] [--size 128]
 
 Time is that of the compiled steps; finding step sizes and compiling are listed apart. Gap and
 residual are computed afterwards, in double precision: the gap is (F - F*) / (F_0 - F*), and the
@@ -27,91 +27,30 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from jaxrecon import (
-    Functional,
-    LinearOperator,
-    ct,
-    iterate,
-    metrics,
-    plot,
-    separable,
-    solve,
-    stack,
+from optimisation_problem import (
+    DELTA,
+    SUBSETS,
+    WEIGHT,
+    Consensus,
+    Problem,
+    costs,
+    measure,
+    minimisers,
+    pose,
 )
+
+from jaxrecon import Functional, LinearOperator, iterate, metrics, plot, separable, stack
 from jaxrecon import solvers as s
-from jaxrecon.core import Identity, Pytree, struct_of
-from jaxrecon.core.vectors import norm
-from jaxrecon.data.ct_slice import WATER, ct_slice
-from jaxrecon.functionals import (
-    GroupL21,
-    HuberTotalVariation,
-    LeastSquares,
-    MoreauEnvelope,
-    NonNegative,
-    Zero,
-)
+from jaxrecon.core import Identity, struct_of
+from jaxrecon.functionals import GroupL21, NonNegative
 
-VIEWS, PHOTONS, SUBSETS = 60, 1e5, 12
-WEIGHT, DELTA = 0.001, 0.01  # of Huber total variation; images in units of water
+VIEWS = 60
 BLOCK = 5  # steps between two looks at the clock
 RECORDS = 48  # of each history, at equal ratios of time
-WINDOW = (0.95, 1.15)
 TARGET = 1e-3  # the table shows when the gap meets it
 RATIO, PENALTY, LINEARISED_PENALTY, PROX_STEP, RELAXATION = 0.1, 0.01, 0.1, 100.0, 0.5
 """set by hand, of what the table marks with *: dual over primal steps; ADMM; linearised ADMM;
 Douglas-Rachford; ordered subsets"""
-
-
-class Problem(Pytree):
-    """The terms of both costs. Images are in units of water, and ||A|| is near 1."""
-
-    operator: ct.XRayTransform
-    fidelity: LeastSquares
-    start: jax.Array
-
-    @property
-    def penalty(self) -> Functional:
-        return WEIGHT * HuberTotalVariation(self.start.shape, DELTA)
-
-    @property
-    def cost(self) -> Functional:
-        """What is minimised over x >= 0."""
-        return self.fidelity + self.penalty
-
-    @property
-    def smooth_cost(self) -> Functional:
-        """What is minimised without a constraint."""
-        return self.cost + MoreauEnvelope(NonNegative(), DELTA / WEIGHT)
-
-    @property
-    def differences(self) -> tuple[Functional, LinearOperator]:
-        """(g, D) of the penalty g(D x)."""
-        huber, difference = HuberTotalVariation(self.start.shape, DELTA).split(self.start.dtype)
-        return WEIGHT * huber, difference
-
-    @property
-    def both(self) -> tuple[Functional, LinearOperator]:
-        """(g, K) of fidelity and penalty, g(K x)."""
-        data_term, operator = self.fidelity.split()
-        penalty, difference = self.differences
-        return separable(data_term, penalty), stack(operator, difference)
-
-    @property
-    def subsets(self) -> s.Subsets:
-        return ct.view_subsets(self.operator, SUBSETS)
-
-    @property
-    def largest_weight(self) -> jax.Array:
-        return jnp.max(self.fidelity.weights)
-
-
-class Consensus(Functional):
-    """0 where all images of a tuple are equal, else infinite; the prox is their mean."""
-
-    def prox(self, v: Any, step: Any) -> Any:
-        mean = sum(v) / len(v)
-        return tuple(mean for _ in v)
 
 
 class Entry(NamedTuple):
@@ -167,7 +106,7 @@ def methods() -> dict[str, dict[str, Entry]]:
         return s.primal_dual_hybrid_gradient(x0, *p.both, primal_step=tau, dual_step=sigma)
 
     return {
-        "smooth variant, gradients": {
+        "smooth variant": {
             "gradient descent": smooth(s.gradient_descent),
             "gradients, line search": smooth(s.gradient_descent, line_search=True),
             "Barzilai-Borwein": smooth(s.barzilai_borwein),
@@ -219,37 +158,6 @@ def methods() -> dict[str, dict[str, Entry]]:
     }
 
 
-def measure(size: int, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Slice in units of water, (size, size); line integrals; their variance; pixel size in mm.
-
-    The scan is computed from the 512x512 pixels of the slice.
-    """
-    attenuation, (spacing, _) = ct_slice("head")
-    n = len(attenuation)
-    y, x = np.mgrid[:n, :n] - (n - 1) / 2
-    fine = np.where(np.hypot(y, x) < n / 2, attenuation, 0)
-    factor = n // size
-    truth = fine.reshape(size, factor, size, factor).mean(axis=(1, 3)) / WATER
-    geometry = ct.parallel_beam((size, size), views, pixel_size=spacing * factor)
-    scanner = geometry.replace(image_shape=fine.shape, pixel_size=spacing)
-    sinogram = jax.jit(ct.project)(jnp.asarray(fine), scanner)
-    counts = ct.transmission_counts(jax.random.key(0), sinogram, PHOTONS)
-    data = ct.log_transform(counts, PHOTONS)
-    return truth, *(np.asarray(a) for a in data), spacing * factor
-
-
-def pose(p: np.ndarray, variance: np.ndarray, size: int, pixel: float, dtype: Any) -> Problem:
-    """The problem in the precision of `dtype`, with the length for which ||A|| is near 1."""
-    views = len(p)
-    unit = pixel * np.sqrt(views * size)
-    geometry = ct.parallel_beam((size, size), views, pixel_size=pixel / unit, dtype=dtype)
-    operator = ct.XRayTransform(geometry, "shear")  # non-negative weights, for subsets
-    data = jnp.asarray(p / (unit * WATER), dtype)
-    fidelity = LeastSquares(operator, data, jnp.asarray(variance.mean() / variance, dtype))
-    start = jax.jit(ct.filtered_backprojection, static_argnums=2)(data, geometry, "hann")
-    return Problem(operator, fidelity, jnp.maximum(start, 0))
-
-
 class History(NamedTuple):
     """What one method did."""
 
@@ -289,35 +197,12 @@ def history(problem: Problem, entry: Entry, seconds: float) -> History:
     return History(made - began, ready - made, step, picked * entry.steps, shown)
 
 
-@jax.jit
-def costs(problem: Problem, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Values, and norms of projected gradients, of both costs at images: (2, count) each."""
-    step = 1 / problem.smooth_cost.lipschitz()
-
-    def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        values = problem.cost(x), problem.smooth_cost(x)
-        projected = x - jnp.maximum(x - step * problem.cost.grad(x), 0)
-        residuals = norm(projected) / step, norm(problem.smooth_cost.grad(x))
-        return jnp.stack(values), jnp.stack(residuals)
-
-    values, residuals = jax.lax.map(one, images)
-    return values.T, residuals.T
-
-
-@jax.jit
-def minimisers(problem: Problem) -> jax.Array:
-    """Of the cost with x >= 0, and of its smooth variant, for reference."""
-    constrained = s.pogm(problem.cost, NonNegative(), restart=True)
-    smooth = s.lbfgs(problem.smooth_cost, memory=20)
-    return jnp.stack([solve(m, problem.start, 2000)[0] for m in (constrained, smooth)])
-
-
 def run(
     output_folder: str | Path | None = None,
     *,
     size: int = 128,
     views: int = VIEWS,
-    seconds: float = 1.0,
+    seconds: float = 0.8,
     names: tuple[str, ...] | None = None,
     report: Callable[[str], Any] = lambda line: None,
 ) -> tuple[dict, Any]:
@@ -382,7 +267,7 @@ def row(name: str, result: dict) -> str:
 def draw(results: dict[str, dict]) -> Any:
     """Three panels over time; colours by family, of which the fastest is drawn in full."""
     panels = {"gap": "(F - F*) / (F0 - F*)", "residual": "projected gradient", "psnr": "PSNR / dB"}
-    figure, axes = plot.subplots(1, 3, (5.0, 5.4))
+    figure, axes = plot.subplots(1, 3, (4.8, 6.0))
     families = list(dict.fromkeys(result["family"] for result in results.values()))
     styles = ("--", ":", "-.", (0, (5, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
     handles: list[Any] = []
@@ -398,13 +283,16 @@ def draw(results: dict[str, dict]) -> Any:
                 (drawn,) = ax.plot(result["seconds"][1:], result[panel][1:], label=name, **look)
             handles.append(drawn)
     for ax, (panel, label) in zip(axes.flat, panels.items(), strict=True):
-        ax.set(xscale="log", xlabel="seconds of compiled steps", title=label)
+        ax.set(xscale="log", xlabel="seconds of compiled steps")
+        ax.set_title(label, fontsize=10)
         ax.grid(color="#e6e6e6", linewidth=0.7)
         if panel != "psnr":
             ax.set_yscale("log")
     axes[0, 0].set_ylim(1e-9, 2)
     axes[0, 1].set_ylim(1e-6, 5)
-    figure.legend(handles=handles, loc="outside right center", fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles, loc="outside right center", fontsize=8, frameon=False, labelspacing=0.3
+    )
     return figure
 
 
@@ -415,7 +303,7 @@ def _speed(result: dict) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("output"))
-    parser.add_argument("--seconds", type=float, default=1.0, help="of compiled steps, a method")
+    parser.add_argument("--seconds", type=float, default=0.8, help="of compiled steps, a method")
     parser.add_argument("--size", type=int, default=128, help="pixels along a side; divides 512")
     arguments = parser.parse_args()
 

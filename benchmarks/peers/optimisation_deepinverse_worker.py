@@ -16,11 +16,16 @@ from typing import Any
 
 import numpy as np
 import torch
+
+# torchvision, which the package loads, misses this operator beside a torch without CUDA
+MISSING = torch.library.Library("torchvision", "FRAGMENT")
+MISSING.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
 from deepinv.optim import FISTA, PDCP, PGD
 from deepinv.optim.data_fidelity import L2
 from deepinv.optim.prior import L12Prior, TVPrior, WaveletPrior
 from deepinv.physics import MRI, BlurFFT, LinearPhysics, Tomography
-from optimisation_method import Run, Watch, serve_method
+from optimisation_method import Watch, serve_method
 
 
 class ScaledTomography(LinearPhysics):
@@ -84,7 +89,8 @@ def main() -> None:
     torch.set_num_threads(settings["threads"])
     warnings.simplefilter("ignore")
     physics, kind, arguments = method_of(data, settings)
-    y, start = as_tensor(data["data"]), as_tensor(data["start"])
+    values = data["turned data" if settings["case"].startswith("ct") else "data"]
+    y, start = as_tensor(values), as_tensor(data["start"])
     dual = torch.zeros((*start.shape, 2))
     first = (start, start, dual) if kind is PDCP else (start, start)
     prior = arguments["prior"]

@@ -79,6 +79,7 @@ def pdhg(A: Any, data: dict[str, np.ndarray], settings: dict[str, Any]) -> Run:
 
 def fista(A: Any, values: np.ndarray, data: dict[str, np.ndarray], settings: dict[str, Any]) -> Run:
     shape = data["start"].shape
+    A.forceflat = True  # its transpose then gives vectors, as the method expects
     f = pyproximal.L2(A, b=values.ravel())
     W = pylops.signalprocessing.DWT2D(
         shape, wavelet="db4", level=settings["levels"], dtype=data["start"].dtype

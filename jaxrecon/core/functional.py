@@ -118,6 +118,10 @@ class Weighted(Functional):
     def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
         return self.functional.prox_from(v, step * self.scale, start)
 
+    def conj_prox(self, v: Any, step: Any) -> Any:
+        inner_prox = self.functional.conj_prox(scaled(1 / self.scale, v), step / self.scale)
+        return scaled(self.scale, inner_prox)
+
     def conjugate(self, y: Any) -> jax.Array:
         return self.scale * self.functional.conjugate(scaled(1 / self.scale, y))
 

@@ -12,10 +12,13 @@ from jaxrecon.core.functional import Functional, separable
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import Identity, LinearOperator, stack
 from jaxrecon.core.tight import tight
-from jaxrecon.core.vectors import inner, norm, scaled
+from jaxrecon.core.vectors import add_scaled, inner, norm, scaled
 
 LEAST = 1e-2
 """No scale of a block is taken for less than this fraction of the largest one."""
+
+REACH = 12
+"""Guesses of an image may be wrong by two to this power."""
 
 
 class Balanced(NamedTuple):
@@ -71,9 +74,26 @@ def _scaled(blocks: Sequence, roots: jax.Array, norms: jax.Array) -> Balanced:
     return Balanced(separable(*functionals), stack(*operators), bound)
 
 
+def fitted_multiple(blocks: Sequence, x: Any) -> Any:
+    """2^j x of the least sum_i g_i(2^j A_i x), |j| <= 12; x itself where none is finite, or where
+    it lies at an end, so that x is not known to be of another size than the solution."""
+    powers = 2.0 ** jnp.arange(-REACH, REACH + 1)
+    images = [block.operator.apply(x) for block in blocks]
+
+    def cost(power: jax.Array) -> jax.Array:
+        pairs = zip(blocks, images, strict=True)
+        return sum((b.functional(scaled(power, z)) for b, z in pairs), start=jnp.zeros(()))
+
+    costs = jax.lax.map(cost, powers)
+    best = jnp.argmin(jnp.where(jnp.isnan(costs), jnp.inf, costs))
+    inside = (best > 0) & (best < 2 * REACH) & jnp.isfinite(costs[best])
+    return scaled(jnp.where(inside, powers[best], 1), x)
+
+
 def _dual_sizes(blocks: Sequence, x: Any) -> jax.Array:
     """|y_i|, the gradient at z = A_i x of g_i smoothed over a fraction of z, g_i(z) / ||z||^2 the
-    reciprocal of its width."""
+    reciprocal of its width; with noise on x, as a flat image has no edges."""
+    x = _roughened(x)
 
     def size(block: Any) -> jax.Array:
         z = block.operator.apply(x)
@@ -83,6 +103,19 @@ def _dual_sizes(blocks: Sequence, x: Any) -> jax.Array:
         return norm(block.functional.conj_prox(scaled(penalty, z), penalty))
 
     return _sound(jnp.stack([size(block) for block in blocks]))
+
+
+def _roughened(x: Any) -> Any:
+    """x with noise of a tenth of its size, or of 1 where x is 0."""
+    leaves, tree = jax.tree.flatten(x)
+    keys = jax.random.split(jax.random.key(0), len(leaves))
+
+    def rough(key: jax.Array, a: jax.Array) -> jax.Array:
+        size = norm(a) / max(a.size, 1) ** 0.5
+        noise = jax.random.normal(key, a.shape, a.dtype)
+        return add_scaled(a, jnp.where(size > 0, size / 10, 1), noise)
+
+    return tree.unflatten(map(rough, keys, leaves))
 
 
 def _sound(sizes: jax.Array) -> jax.Array:

@@ -103,7 +103,8 @@ def bsrem(
         penalty: r, with a gradient, or None.
         penalty_curvature: c >= 0, a scalar or an image, traced: second derivatives of r, so that
             strong penalties do not overshoot. None takes penalty.curvature() or
-            penalty.lipschitz(); 0 is the scaling of the source.
+            penalty.lipschitz(); where these are far too large, see :func:`emission_step`; 0 is the
+            scaling of the source.
         relaxation: alpha_0, traced, below 2; 1 and one subset is about a step of EM.
         decay: >= 0, traced.
         lower: t > 0, traced, below all activities of interest; 1e-6 of the mean activity,

@@ -18,7 +18,7 @@ from jaxrecon.core.vectors import add_scaled, norm, scaled, zeros_like
 from jaxrecon.core.zero import Zero
 from jaxrecon.solvers.adaptive_primal_dual import AdaptivePrimalDual
 from jaxrecon.solvers.admm import admm
-from jaxrecon.solvers.balanced_blocks import balanced_by_duals, balanced_by_splits
+from jaxrecon.solvers.balanced_blocks import balanced_by_duals, balanced_by_splits, fitted_multiple
 from jaxrecon.solvers.conjugate_gradient import ConjugateGradient
 from jaxrecon.solvers.davis_yin import davis_yin
 from jaxrecon.solvers.douglas_rachford import douglas_rachford
@@ -175,7 +175,8 @@ def _chosen(offers: Offers, x0: Any) -> Choice:
 def _two_proxes(simple: list[Functional], x0: Any) -> Choice:
     f, g = (simple[0], simple[1]) if len(simple) == 2 else (simple[0], Zero())
     identity = Identity(struct_of(x0))
-    _, step = balanced_by_duals([Block(f, f, identity)], x0)
+    blocks = [Block(f, f, identity)]
+    _, step = balanced_by_duals(blocks, fitted_multiple(blocks, x0))
     return Choice(
         douglas_rachford(f, g, step),
         "douglas_rachford",
@@ -223,7 +224,7 @@ def _splitting(offers: Offers, x0: Any) -> Choice:
             f"{names_of(smooth)} by the gradient{kept}, {_composed(blocks)} freed from the "
             "operators: a primal-dual method for three terms, with steps from their norms.",
         )
-    balanced, step = balanced_by_duals(blocks, x0)
+    balanced, step = balanced_by_duals(blocks, fitted_multiple(blocks, x0))
     return Choice(
         AdaptivePrimalDual(
             simple, balanced.functional, balanced.operator, step, 1.0, jnp.sqrt(step)

@@ -57,9 +57,14 @@ def map_em(f: Any, penalty: Functional, *, penalty_curvature: Any = None) -> MAP
     same but may diverge or leave x >= 0, and is not here.)
 
     For a quadratic prior and its ``curvature()`` this is De Pierro's method. The smaller c the
-    faster; a penalty with a large bound, such as a HuberTotalVariation with a small delta, makes
-    it slow. Pixels that no ray meets are filled in by the penalty. Masks and dead bins are as in
-    :func:`mlem`, but a pixel that starts at 0 can leave it.
+    faster; a penalty with a large bound, such as a HuberTotalVariation with a small delta or a
+    RelativeDifferencePrior with a small epsilon, makes it slow. Second derivatives near the
+    solution, ``beta * prior.hessian_diagonal(x)`` for an image x of OSEM, are far smaller, but
+    descent is not certain with them.
+
+    Pixels that no ray meets are filled in by the penalty. Masks and dead bins are as in
+    :func:`mlem`; x0 > 0 wherever the image may be, as a pixel at 0 leaves it only where the penalty
+    pulls by more than s.
 
     Args:
         f: KullbackLeibler(A, counts, background), A with non-negative weights.

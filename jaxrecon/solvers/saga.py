@@ -70,8 +70,8 @@ def saga(
     with a fixed step size (linearly, where the cost is strongly convex), by its source for
     s <= 1 / (3 L), L = n max_k ||A_k||^2 max f'' + L_r the Lipschitz constant of the gradient of
     each n f_k + r. A step costs A_k and A_k^H, n steps a pass, with no full gradient in between.
-    Kept are the slopes, as large as the data, instead of n images, and one image; in single
-    precision their sum gathers rounding, some 1e-6 after thousands of steps.
+    Kept are the slopes, as large as the data, instead of n images, and one image, the sum of
+    their gradients, which is updated and never formed anew.
 
     Args: as :func:`svrg`, without the period; the step size is 1 / (3 L), and the
     relaxation for counts 1 / 3, unless given.

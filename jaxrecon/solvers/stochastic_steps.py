@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -67,14 +68,20 @@ def _largest_curvature(
     curvature = jnp.broadcast_to(data_curvature(term, subsets.operator), shape)
     roots, root = subsets.split(jnp.sqrt(curvature)), jax.tree.map(jnp.sqrt, step)
 
-    def norm_of(k: jax.Array) -> jax.Array:
-        part = Preconditioned(subsets.operator_of(k), root, roots[k])
-        return operator_norm(part, iterations)
-
-    top = jnp.max(jax.lax.map(norm_of, jnp.arange(subsets.count)))
+    top = jnp.max(_subset_norms(subsets, root, roots, iterations))
     bound = jnp.asarray(penalty_majoriser(penalty, what=what))
     loads = [jnp.max(bound * s) for s in jax.tree.leaves(step)]
     return subsets.count * top**2 + jnp.max(jnp.stack(loads))
+
+
+@partial(jax.jit, static_argnums=3)
+def _subset_norms(subsets: Subsets, root: Any, roots: jax.Array, iterations: int) -> jax.Array:
+    """||roots_k A_k root|| of each subset."""
+
+    def norm_of(k: jax.Array) -> jax.Array:
+        return operator_norm(Preconditioned(subsets.operator_of(k), root, roots[k]), iterations)
+
+    return jax.lax.map(norm_of, jnp.arange(subsets.count))
 
 
 def draw_subset(key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:

@@ -90,8 +90,7 @@ def test_unseen_pixels_masks_and_dead_bins() -> None:
             assert np.all(images[:, 3] == 5.0)
             assert np.all(images[:, 6] == 0.0)
         smooth = map_em(f, 0.1 * QuadraticPrior((8,), jnp.asarray([1.0, 0, 1])))
-        x = _iterates(smooth, x0, 600)[-1]
-        assert x[6] > 1
+        x = _iterates(smooth, jnp.full(8, 5.0), 600)[-1]
         np.testing.assert_allclose(x[3], (x[2] + x[4]) / 2, rtol=1e-10)  # filled in
 
 
@@ -152,10 +151,9 @@ def test_osem_is_fast_first_and_ends_in_a_cycle() -> None:
     with jax.enable_x64(True):
         f, x0 = _balanced(), jnp.full(5, 5.0)
         subsets = matrix_subsets(f.operator, 3)
-        whole, ordered = _iterates(mlem(f), x0, 6), _iterates(osem(f, subsets), x0, 900)
-        after = _costs(f, jnp.stack([whole[1], whole[5], ordered[5]]))
-        assert after[2] < after[0]  # two passes each
-        assert after[2] < 1.01 * after[1]  # two passes are worth six
+        whole, ordered = _iterates(mlem(f), x0, 4), _iterates(osem(f, subsets), x0, 900)
+        costs = _costs(f, jnp.stack([whole[3], ordered[5]]))
+        assert costs[1] < costs[0]  # two passes of three subsets against four of one
         np.testing.assert_allclose(ordered[-1], ordered[-4], rtol=1e-12)
         assert np.linalg.norm(ordered[-1] - ordered[-2]) > 0.1
 
@@ -207,8 +205,8 @@ def test_errors_name_the_cause() -> None:
     with pytest.raises(ValueError, match="subsets of the operator of f"):
         osem(f, matrix_subsets(Matrix(jnp.ones((6, 4))), 2))
     with pytest.raises(ValueError, match="epsilon > 0"):
-        map_em(f, 2.0 * RelativeDifferencePrior((3,)))
-    with pytest.raises(ValueError, match="0 < relaxation < 2, got 2.5"):
+        map_em(f, 2.0 * RelativeDifferencePrior((3,), epsilon=jnp.zeros(())))
+    with pytest.raises(ValueError, match=r"0 < relaxation < 2, got 2\.5"):
         bsrem(f, subsets, relaxation=2.5)
     with pytest.raises(ValueError, match="decay >= 0, got -1"):
         bsrem(f, subsets, decay=-1.0)

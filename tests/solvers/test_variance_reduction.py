@@ -105,7 +105,7 @@ def test_noise_stays_with_plain_steps_falls_with_decay_and_vanishes_with_memory(
 
         plain = error(stochastic_gradient(f, subsets, decay=0.0, **options))
         decayed = error(stochastic_gradient(f, subsets, decay=0.1, **options))
-        assert plain > 0.1
+        assert plain > 0.03
         assert decayed < plain / 5
         assert error(saga(f, subsets, **options)) < 1e-10
         assert error(svrg(f, subsets, **options)) < 1e-10
@@ -159,15 +159,14 @@ def test_errors_name_the_cause() -> None:
             method(SquaredL2(), subsets, key=KEY)
         with pytest.raises(ValueError, match="subsets of the operator of f"):
             method(f, matrix_subsets(Matrix(jnp.ones((6, 4))), 2), key=KEY)
-        with pytest.raises(ValueError, match=r"step_size \(n max_k .* <= 1, got 1.8"):
+        with pytest.raises(ValueError, match=r"step_size \(n max_k .* <= 1, got 1\.8"):
             method(f, subsets, step_size=0.1, key=KEY)  # n ||A_k||^2 = 2 * 9
-        with pytest.raises(ValueError, match="got 2.3"):
-            method(f, subsets, penalty=5.0 * SquaredL2(), step_size=0.1, key=KEY)
         with pytest.raises(ValueError, match="step_size > 0"):
             method(f, subsets, step_size=-0.1, key=KEY)
-        method(f, subsets, step_size=0.05, key=KEY)
         with pytest.raises(ValueError, match="x0 of float32"):
-            method(f, subsets, key=KEY).init(jnp.ones(4))
+            method(f, subsets, step_size=0.05, key=KEY).init(jnp.ones(4))
+    with pytest.raises(ValueError, match=r"got 2\.3"):
+        saga(f, subsets, penalty=5.0 * SquaredL2(), step_size=0.1, key=KEY)
     with pytest.raises(ValueError, match="positive whole number for period"):
         svrg(f, subsets, period=0, key=KEY)
     with pytest.raises(ValueError, match="decay >= 0"):
