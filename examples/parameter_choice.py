@@ -193,6 +193,7 @@ def draw(truth: Any, data: Any, images: dict, results: dict, curves: dict) -> An
     w = curves["weights"]
     label = {"xlabel": "weight lambda"}
     plot.curves(axes[1, 0], w, {"PSNR in dB": curves["psnr"]}, title="PSNR", log="x", **label)
+    axes[1, 0].set_ylim(curves["psnr"].max() - 12, curves["psnr"].max() + 1)
     lines = {"SURE": curves["sure"], "true error of the data": curves["predicted"]}
     plot.curves(axes[1, 1], w, lines, title="SURE", log="xy", **label)
     lines = {"GCV / sigma^2": curves["gcv"] / SIGMA**2, "||A x - m|| / noise": curves["residual"]}

@@ -47,6 +47,7 @@ from jaxrecon.solvers import (
     half_quadratic_splitting,
     geometric_penalties,
     linearised_admm,
+    operator_norm,
     primal_dual_hybrid_gradient,
 )
 
@@ -133,7 +134,7 @@ def penalised(data: Data) -> dict[str, Callable[[], Method]]:
     }
 
 
-PENALTY, PROX_STEP = 0.02, 20.0
+PENALTY, PROX_STEP, RATIO = 0.02, 20.0, 10.0
 
 
 class First(LinearOperator):
@@ -163,7 +164,9 @@ def constrained(data: Data) -> dict[str, tuple[Method, Any]]:
     shape = x0.shape
 
     def method(f: Functional, term: Functional, operator: LinearOperator, measured: Any) -> Method:
-        return adaptive_primal_dual(f, separable(data.ball, term), stack(measured, operator))
+        both = stack(measured, operator)
+        dual_step = RATIO / operator_norm(both)
+        return primal_dual_hybrid_gradient(f, separable(data.ball, term), both, dual_step=dual_step)
 
     tv = TotalVariation(shape, boundary="periodic").split()
     wavelet = WaveletL1(shape, "db2", 4).split()

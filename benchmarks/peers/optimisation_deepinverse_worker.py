@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-# torchvision, which the package loads, misses this operator beside a torch without CUDA
+# torchvision, which the package loads, misses these of its own beside a torch without CUDA
 MISSING = torch.library.Library("torchvision", "FRAGMENT")
-MISSING.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+for name in ("nms", "qnms"):
+    MISSING.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 from deepinv.optim import FISTA, PDCP, PGD
 from deepinv.optim.data_fidelity import L2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from serve import load  # isort: skip
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,20 @@ class Nothing(pyproximal.ProxOperator):
 
     def proxdual(self, x: np.ndarray, tau: float) -> np.ndarray:
         return 0 * x
+
+
+class Flattened(pylops.LinearOperator):
+    """A from vectors to vectors, as the gradient of L2 expects."""
+
+    def __init__(self, A: Any):
+        super().__init__(dtype=A.dtype, dims=(A.shape[1],), dimsd=(A.shape[0],))
+        self.A = A
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self.A.matvec(x)
+
+    def _rmatvec(self, y: np.ndarray) -> np.ndarray:
+        return self.A.rmatvec(y)
 
 
 def blur(data: dict[str, np.ndarray]) -> Any:
@@ -79,8 +94,7 @@ def pdhg(A: Any, data: dict[str, np.ndarray], settings: dict[str, Any]) -> Run:
 
 def fista(A: Any, values: np.ndarray, data: dict[str, np.ndarray], settings: dict[str, Any]) -> Run:
     shape = data["start"].shape
-    A.forceflat = True  # its transpose then gives vectors, as the method expects
-    f = pyproximal.L2(A, b=values.ravel())
+    f = pyproximal.L2(Flattened(A), b=values.ravel())
     W = pylops.signalprocessing.DWT2D(
         shape, wavelet="db4", level=settings["levels"], dtype=data["start"].dtype
     )
@@ -98,6 +112,7 @@ def _shaped(watch: Any, shape: tuple[int, ...]) -> Any:
 
 def main() -> None:
     data, settings = load()
+    warnings.simplefilter("ignore")  # its methods compute in double precision, ASTRA does not
     if settings["case"] == "mri":
         values = without_centring(data["data"])
         serve_method(fista(fourier(data), values, data, settings), settings)

@@ -93,7 +93,8 @@ class RelativeDifferencePrior(NeighbourhoodPrior):
 
     def curvature(self) -> jax.Array:
         """c, an image, such that diag(c) majorises the Hessian at all x >= 0, for epsilon > 0."""
-        return 4 / self.epsilon * self.degree(self.weights)
+        degree = self.degree(self.weights)
+        return 4 / jnp.asarray(self.epsilon, degree.dtype) * degree
 
     def lipschitz(self) -> jax.Array:
         """max(curvature), on images x >= 0; infinite for epsilon = 0."""

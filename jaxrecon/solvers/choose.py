@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrecon.core.checks import check_no_nan, struct_of
+from jaxrecon.core.checks import check_no_nan, check_space, struct_of
 from jaxrecon.core.functional import Functional, Total
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.operator import Identity
@@ -38,6 +38,7 @@ from jaxrecon.solvers.offers import (
     emission_term,
     innermost,
     keeps_nonnegative,
+    name_of,
     names_of,
     offers_of,
     terms_of,
@@ -88,13 +89,17 @@ def choose(cost: Any, x0: Any) -> Choice:
     Raises:
         NotImplementedError: a term that has neither a gradient nor a prox, with what to do; a
             smooth term without Lipschitz constant next to composed terms, or to two simple ones.
-        TypeError: what is no functional.
-        ValueError: no term; NaN in x0, a Lipschitz constant that is not finite, and for counts
+        TypeError: what is no functional; x0 of another dtype than an operator takes.
+        ValueError: no term; x0 of another shape than a term takes, NaN in x0, a Lipschitz constant that is not finite, and for counts
             negative weights of A (where values are known).
     """
     check_no_nan(x0, what="minimise", argument="x0")
     space = struct_of(x0)
     terms = terms_of(cost)
+    for term in terms:
+        if not hasattr(innermost(term), "lift"):
+            domain = apart(term, space)[1].domain
+            check_space(x0, domain, what=f"minimise: {name_of(term)}", argument="x0")
     found = _expectation_maximisation(terms, space)
     if found is not None:
         return found

@@ -220,10 +220,12 @@ def test_it_says_what_it_chose_and_how_the_run_ended() -> None:
     assert (result.name, result.reason) == (choice.name, choice.reason)
     assert result.history.shape == (200,)
     text = result.describe()
-    assert text.startswith("converged after") and str(choice) in text
+    assert text.startswith("converged after")
+    assert str(choice) in text
     np.testing.assert_allclose(result.x, 1, rtol=1e-3)
     short = minimise(cost, jnp.zeros(8), 1, tolerance=0.0)
-    assert short.status == Status.NOT_CONVERGED and "Allow more steps" in short.describe()
+    assert short.status == Status.NOT_CONVERGED
+    assert "Allow more steps" in short.describe()
 
 
 def test_weights_and_data_are_traced_and_batched() -> None:
@@ -276,7 +278,8 @@ def test_units_of_the_image_do_not_change_the_number_of_steps() -> None:
             return minimise(cost, scale * jnp.ones(8), 2000, tolerance=1e-6).iterations
 
         counts = [int(steps(scale)) for scale in (1.0, 1024.0, 1 / 1024)]
-        assert counts[0] < 2000 and max(counts) - min(counts) <= 2, counts
+        assert counts[0] < 2000
+        assert max(counts) - min(counts) <= 2, counts
 
 
 def test_blocks_are_scaled_and_still_the_same_term() -> None:
@@ -317,7 +320,7 @@ X0 = jnp.zeros(4)
         ([L1(), 3.0], X0, TypeError, "a functional, a sum"),
         ([Zero(), 2.0 * Zero()], X0, ValueError, "at least one term"),
         (LeastSquares(A, DATA), jnp.full(4, jnp.nan), ValueError, "NaN"),
-        (LeastSquares(A, DATA), jnp.zeros(5), ValueError, "expected x"),
+        (LeastSquares(A, DATA), jnp.zeros(5), ValueError, "LeastSquares expected x0"),
         ([KullbackLeibler(A, jnp.abs(DATA)), NonNegative()], X0 + 1, ValueError, "non-negative"),
     ],
 )
