@@ -82,7 +82,7 @@ def deblurring(n: int) -> Problem:
     data = (blurred(truth[None], kernel)[0] + noise).astype(np.float32)
     arrays = {"data": data, "kernel": kernel.astype(np.float32), "start": data}
     ratio, weight = 0.3, 1e-2
-    numbers = {"weight": weight, "ratio": ratio, "difference_scale": 1.0}
+    numbers: dict[str, Any] = {"weight": weight, "difference_scale": 1.0}
     numbers |= {"penalty": 20 * weight, "relaxation": 1.8, "step": 0.999, "inner": 20}
     numbers["stacked"] = steps(3.0, ratio)
     numbers["apart"] = steps(np.sqrt(8), ratio)
@@ -111,7 +111,7 @@ def tomography(n: int, views: int, penalty: str, weight: float) -> Problem:
         "start": np.zeros((n, n), np.float32),
     }
     beta, ratio = 0.35, 0.3
-    numbers = {"weight": weight, "operator_scale": scale, "difference_scale": beta}
+    numbers: dict[str, Any] = {"weight": weight, "operator_scale": scale, "difference_scale": beta}
     numbers |= {"step": 0.999, "inner": 20, "levels": LEVELS, "side": n, "views": views}
     numbers |= {"bins": bins, "stacked": steps(np.sqrt(1 + 8 * beta**2), ratio)}
     title = f"{penalty} CT {n}x{n}, {views} views, {bins} bins"
@@ -210,5 +210,5 @@ def wavelet_l1(x: np.ndarray, variant: Variant) -> np.ndarray:
 
 
 def _l1(x: np.ndarray, parts: bool) -> np.ndarray:
-    size = np.abs(x.real) + np.abs(x.imag) if parts else np.abs(x)
+    size = np.abs(np.real(x)) + np.abs(np.imag(x)) if parts else np.abs(x)
     return size.sum(axis=(-2, -1))

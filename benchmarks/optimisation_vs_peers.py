@@ -37,10 +37,6 @@ PERIODIC = Variant(boundary="periodic")
 ZEROS = Variant(wavelet="zero")
 LONGEST = 1.0
 """Seconds of one timed run of a peer, about."""
-ANCHORS = {
-    ("mri", "FISTA"): "100 FISTA iterations, db4 level 3, MRI",
-    ("deblur", "PGD, TV prox 20"): "100 proximal-gradient iterations, TV of 20 inner, blur",
-}
 
 
 class Peer(NamedTuple):
@@ -161,7 +157,8 @@ def our_sides(case: str, problem: Problem, ours: Any) -> tuple[list[Side], dict[
 
 def peer_side(peer: Peer, problem: Problem, python: Path, path: Path, threads: int) -> Any:
     """The peer's method, watched and ready to be timed, and its process."""
-    np.savez(path, settings=json.dumps(settings(peer, problem, threads)), **problem.arrays)
+    arrays: dict[str, Any] = problem.arrays
+    np.savez(path, settings=json.dumps(settings(peer, problem, threads)), **arrays)
     worker = Worker(python, HERE / "peers" / f"optimisation_{peer.package}_worker.py", path)
     saved = path.with_suffix(".out.npz")
     worker.ask(save=str(saved))
@@ -255,95 +252,6 @@ def judged(
     }
 
 
-def show(case: str, found: dict[str, Any]) -> None:
-    """One table, and what belongs to it."""
-    from timing import print_table
-
-    ours = {s["method"]: s for s in found["sides"] if s["who"] == "jaxrecon"}
-    fastest = min((s["seconds_to_gap"] or np.inf for s in ours.values()), default=np.inf)
-    rows = []
-    for s in found["sides"]:
-        base = ours.get(s["method"])
-        ratio = s["seconds"]["median"] / base["seconds"]["median"] if base else None
-        peer = s["who"] != "jaxrecon"
-        reached = s["seconds_to_gap"]
-        rows.append([
-            s["who"],
-            s["method"],
-            f"{1e3 * s['seconds']['median']:.3f}",
-            f"{ratio:.1f}" if peer and ratio else "",
-            str(s["iterations_to_gap"] or "-"),
-            f"{reached:.3f}" if reached else "-",
-            f"{reached / fastest:.1f}" if peer and reached and np.isfinite(fastest) else "",
-            f"{s['objective']:.4f}",
-            f"{s['last_gap']:.0e}" + ("*" if s["own_best"] else ""),
-        ])  # fmt: skip
-    head = ["", "method", "ms/iteration", "x ours", f"to {GAP:g}", "s to it", "x our best"]
-    print_table([*head, "objective", "last gap"], rows)
-    if any(s["own_best"] for s in found["sides"]):
-        print("* against the best of its own run: it has a problem of its own")
-    if found["fft_pair"]:
-        from optimisation_cases import FFT_PAIRS
-
-        pair = found["fft_pair"]["median"]
-        print(f"an FFT and its inverse, bare: {1e3 * pair:.3f} ms", end="")
-        for (which, method), pairs in FFT_PAIRS.items():
-            if which == case:
-                spent = ours[method]["seconds"]["median"] / pair
-                print(f"; an iteration of {method} takes {spent:.1f} of it and has {pairs}", end="")
-        print()
-    for name in [n for n in found["batch"] if n.endswith(": alone")]:
-        alone = found["batch"][name]["median"]
-        batch = found["batch"][name.replace("alone", "in a batch")]["median"]
-        print(f"{name[:-7]}: {1e3 * alone:.3f} ms alone, {1e3 * batch:.3f} ms an item in 16")
-    spent = ", ".join(f"{m} {s:.2f}" for m, s in found["compile_seconds"].items())
-    print(f"compile seconds of ours: {spent}; traced again for other values: "
-          f"{sum(found['retraced'].values())}")  # fmt: skip
-    for who, reason in found["not_run"].items():
-        print(f"not run: {who}: {reason}")
-
-
-def verdicts(report: dict[str, Any]) -> list[list[str]]:
-    """What is asked for, what was measured, and whether it is met."""
-    rows = []
-
-    def row(what: str, measured: float, wanted: float, met: bool) -> None:
-        rows.append([what, f"{measured:.2f}", f"{wanted:g}", "yes" if met else "NO"])
-
-    for case, found in report["cases"].items():
-        ours = {s["method"]: s for s in found["sides"] if s["who"] == "jaxrecon"}
-        factor = 3.0 if case.startswith("ct") else 1.5
-        for method in WATCHED[case]:
-            peers = [s for s in found["sides"] if s["method"] == method and s["who"] != "jaxrecon"]
-            if not peers or method not in ours:
-                continue
-            base = ours[method]["seconds"]["median"]
-            near = min(peers, key=lambda s: s["seconds"]["median"])
-            ratio = near["seconds"]["median"] / base
-            text = f"{case}, {method}: as fast an iteration as {near['who']}, times"
-            row(text, ratio, factor, ratio >= factor)
-            if (case, method) in ANCHORS:
-                deep = [s for s in peers if s["who"] == "DeepInverse"]
-                for s in deep:
-                    share = base / s["seconds"]["median"]
-                    text = f"{ANCHORS[case, method]}: {100 * base:.2f} s against "
-                    row(f"{text}{100 * s['seconds']['median']:.2f} s", share, 0.5, share <= 0.5)
-        for name in [n for n in found["batch"] if n.endswith(": alone")]:
-            alone = found["batch"][name]["median"]
-            ratio = found["batch"][name.replace("alone", "in a batch")]["median"] / alone
-            row(
-                f"{case}, {name[:-7]}: an item in a batch of 16 over one alone",
-                ratio,
-                1,
-                ratio <= 1,
-            )
-        longest = max(found["compile_seconds"].values())
-        row(f"{case}: longest compilation, s", longest, 5, longest < 5)
-        again = sum(found["retraced"].values())
-        row(f"{case}: traces for other weights, data, angles", again, 0, again == 0)
-    return rows
-
-
 def main() -> None:
     chosen = options()
     if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peers
@@ -353,6 +261,7 @@ def main() -> None:
         wanted &= set(chosen.peers)
     pythons, missing = install(wanted, chosen.pip.split())
     import jax
+    from optimisation_report import show, verdicts
     from timing import print_table
 
     every = problems(chosen.quick)

@@ -33,7 +33,6 @@ from jaxrecon.linops import Convolution
 from jaxrecon.parameter_choice import (
     best_on_path,
     discrepancy_principle,
-    gcv,
     l_curve,
     path,
     sure,
@@ -82,20 +81,17 @@ def deblur(operator: Convolution, data: jax.Array, weight: Any, iterations: int)
 
 
 def risks(operator: Any, data: Any, weights: Any, key: Any, iterations: int) -> tuple:
-    """SURE, GCV, and the residual and total variation of each image of the path."""
+    """SURE with its images, residuals and degrees of freedom, and the total variation of each."""
     tv = TotalVariation(data.shape, boundary="periodic")
 
-    def at(weight: jax.Array) -> tuple:
+    def at(weight: jax.Array) -> Any:
         def reconstruct(m: jax.Array) -> jax.Array:
             return deblur(operator, m, weight, iterations)
 
-        return (
-            sure(reconstruct, data, SIGMA**2, key, operator=operator),
-            gcv(reconstruct, data, key, operator=operator),
-        )
+        return sure(reconstruct, data, SIGMA**2, key, operator=operator)
 
-    found = path(at, weights, record=lambda pair: tv(pair[0].x), batch=4)
-    return *found.x, found.records
+    found = path(at, weights, record=lambda risk: tv(risk.x), batch=4)
+    return found.x, found.records
 
 
 def discrepancy(operator: Any, data: Any, iterations: int) -> Any:
@@ -123,7 +119,7 @@ def run(output_folder: str | Path | None = None, settings: Settings = FULL) -> t
     bar = tqdm.tqdm(total=3)
     start = time.perf_counter()
     bar.set_description("a path of weights with SURE and GCV")
-    by_sure, by_gcv, variation = jax.block_until_ready(
+    by_sure, variation = jax.block_until_ready(
         compiled["path"](operator, data, weights, second, settings.iterations)
     )
     seconds = time.perf_counter() - start
@@ -135,11 +131,12 @@ def run(output_folder: str | Path | None = None, settings: Settings = FULL) -> t
     bar.update()
     bar.set_description("the chosen weights")
     scores = metrics.psnr(by_sure.x, jnp.broadcast_to(truth, by_sure.x.shape), 1.0)
+    gcv = by_sure.residual / (1 - by_sure.freedom) ** 2  # as jaxrecon.parameter_choice.gcv
     corner = l_curve(weights, jnp.sqrt(by_sure.residual), variation)
     chosen = {
         "oracle": best_on_path(weights, -scores).weight,
         "SURE": best_on_path(weights, by_sure.value).weight,
-        "GCV": best_on_path(weights, by_gcv.value).weight,
+        "GCV": best_on_path(weights, gcv).weight,
         "discrepancy": by_discrepancy.weight,
         "L-curve": corner.weight,
     }
@@ -165,7 +162,7 @@ def run(output_folder: str | Path | None = None, settings: Settings = FULL) -> t
         "psnr": np.asarray(scores),
         "sure": np.asarray(by_sure.value),
         "predicted": np.asarray(predicted) / truth.size,
-        "gcv": np.asarray(by_gcv.value),
+        "gcv": np.asarray(gcv),
         "residual": np.sqrt(np.asarray(by_sure.residual)) / SIGMA,
         "variation": np.asarray(variation) / truth.size,
     }
@@ -209,18 +206,18 @@ def draw(truth: Any, data: Any, images: dict, results: dict, curves: dict) -> An
         title="L-curve",
         log="xy",
     )
-    shown = {"oracle": (0,), "SURE": (0, 1), "GCV": (0, 2), "discrepancy": (0, 2), "L-curve": (0,)}
-    lines_of = {0: curves["psnr"], 1: curves["sure"]}
-    for (name, panels), colour in zip(shown.items(), plot.COLOURS[1:], strict=True):
-        weight = results[name]["weight"]
-        for panel in panels:
-            line = lines_of.get(panel)
-            if panel == 2:
-                line = curves["gcv"] / SIGMA**2 if name == "GCV" else curves["residual"]
-            _mark(axes[1, panel], weight, np.interp(np.log(weight), np.log(w), line), name, colour)
-    weight = np.log(results["L-curve"]["weight"])
-    corner = [np.interp(weight, np.log(w), curves[name]) for name in ("residual", "variation")]
-    _mark(axes[1, 3], *corner, "L-curve", plot.COLOURS[5])
+    at = {name: np.log(score["weight"]) for name, score in results.items()}
+    marks = [(0, name, "psnr", 1.0) for name in results]
+    marks += [(1, "SURE", "sure", 1.0), (2, "GCV", "gcv", 1 / SIGMA**2)]
+    marks += [(2, "discrepancy", "residual", 1.0)]
+    colours = dict(zip(results, plot.COLOURS[1:], strict=True))
+    for panel, name, curve, scale in marks:
+        height = scale * np.interp(at[name], np.log(w), curves[curve])
+        _mark(axes[1, panel], np.exp(at[name]), height, name, colours[name])
+    residual, variation = (
+        np.interp(at["L-curve"], np.log(w), curves[name]) for name in ("residual", "variation")
+    )
+    _mark(axes[1, 3], residual, variation, "L-curve", colours["L-curve"])
     for ax in axes[1]:
         ax.legend(frameon=False, fontsize=7)
     return figure

@@ -155,7 +155,8 @@ def draw(truth: Any, data: Any, images: dict, results: dict[str, dict]) -> Any:
             x = result["steps"] * (1 if scale is None else result[scale])
             ax.plot(x, result["gap"], label=name, color=colour, linewidth=1.5)
         ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel="(f - f*) / (f0 - f*)")
-        ax.set_ylim(1e-12, 1.5)
+        ax.set_ylim(1e-9, 1.5)
+        ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color="#e6e6e6", linewidth=0.7)
         if column == 0:
             ax.legend(frameon=False, fontsize=8, loc="lower left")

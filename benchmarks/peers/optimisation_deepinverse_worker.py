@@ -3,25 +3,20 @@
 Its wavelet prior leaves the approximation alone, continues the image by zeros, and takes real and
 imaginary parts apart; its prox multiplies the weight by 0.1 unless told otherwise, which cannot be
 passed through the methods, so the weight is given times 10. Its Radon transform turns the image
-about the pixel N // 2; its adjoint here is the exact one.
+about the pixel N // 2 and has its angles in degrees; its adjoint here is the exact one.
 """
 
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
 from serve import load  # isort: skip
+import optimisation_torch  # noqa: F401  # isort: skip
 
 import warnings
 from typing import Any
 
 import numpy as np
 import torch
-
-# torchvision, which the package loads, misses these of its own beside a torch without CUDA
-MISSING = torch.library.Library("torchvision", "FRAGMENT")
-for name in ("nms", "qnms"):
-    MISSING.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
 from deepinv.optim import FISTA, PDCP, PGD
 from deepinv.optim.data_fidelity import L2
 from deepinv.optim.prior import L12Prior, TVPrior, WaveletPrior
@@ -45,7 +40,7 @@ class ScaledTomography(LinearPhysics):
         return self.scale * self.radon.A_adjoint(y.transpose(-1, -2).contiguous())
 
 
-def as_tensor(x: np.ndarray) -> torch.Tensor:
+def as_tensor(x: Any) -> torch.Tensor:
     """(batch, channel, y, x), with two channels for complex images."""
     parts = [x.real, x.imag] if np.iscomplexobj(x) else [x]
     return torch.tensor(np.stack(parts)[None].astype(np.float32))
@@ -66,7 +61,7 @@ def method_of(data: dict[str, np.ndarray], settings: dict[str, Any]) -> tuple[An
     elif settings["case"] == "mri":
         physics = MRI(mask=torch.tensor(data["mask"].astype(np.float32)))
     else:
-        physics = ScaledTomography(-data["angles"], side, settings["operator_scale"])
+        physics = ScaledTomography(data["angles"], side, settings["operator_scale"])
     if settings["method"].startswith("PDHG"):
         prior = L12Prior(l2_axis=-1)
         tv = TVPrior()
@@ -111,14 +106,11 @@ def main() -> None:
         method.custom_metrics = metrics
         return method(y, physics, init=first, compute_metrics=True)
 
-    project = None
-    if settings["case"].startswith("ct"):
+    def project(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return physics.A(as_tensor(x))[0, 0].numpy()
 
-        def project(x: np.ndarray) -> np.ndarray:
-            with torch.no_grad():
-                return physics.A(as_tensor(x))[0, 0].numpy()
-
-    serve_method(run, settings, project)
+    serve_method(run, settings, project if settings["case"].startswith("ct") else None)
 
 
 if __name__ == "__main__":

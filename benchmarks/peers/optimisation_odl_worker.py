@@ -44,7 +44,7 @@ def blur(space: Any, data: dict[str, np.ndarray]) -> Any:
     shape = space.shape
     H = gaussian_transfer(data["kernel"], shape)
 
-    def filtered(x: np.ndarray, transfer: np.ndarray) -> np.ndarray:
+    def filtered(x: np.ndarray, transfer: np.ndarray) -> Any:
         return scipy.fft.irfft2(transfer * scipy.fft.rfft2(x), shape)
 
     return Applied(space, space, lambda x: filtered(x, H), lambda y: filtered(y, np.conj(H)))
@@ -135,6 +135,7 @@ def main() -> None:
     n = start.shape[0]
     half = [n / 2, n / 2]
     space = odl.uniform_discr([-h for h in half], half, [n, n], dtype=str(start.dtype))
+    root = 1.0
     if settings["case"] == "deblur":
         A, values = blur(space, data), data["data"].T
     elif settings["case"] == "mri":
@@ -143,13 +144,11 @@ def main() -> None:
         A, root = projector(space, data, settings["operator_scale"])
         values = data["data"] / root
     method = (pdhg if settings["method"] == "PDHG" else fista)(space, A, values, settings, start)
-    project = None
-    if settings["case"].startswith("ct"):
 
-        def project(x: np.ndarray) -> np.ndarray:
-            return root * A(space.element(x.T)).asarray()
+    def project(x: np.ndarray) -> np.ndarray:
+        return root * A(space.element(x.T)).asarray()
 
-    serve_method(method, settings, project)
+    serve_method(method, settings, project if settings["case"].startswith("ct") else None)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def gcv(
     data. For linear reconstructions t is the trace of the influence matrix over n; others, as total
     variation, put the trace of their derivative in its place (their degrees of freedom). The trace
     is estimated with random directions, see :func:`degrees_of_freedom`. :class:`TikhonovSpectrum`
-    has it exactly.
+    has it exactly. :func:`sure` returns the same residual and freedom, so that one path serves both
+    rules, with GCV = residual / (1 - freedom)^2.
 
     What to expect: near the best prediction for thousands of data. The minimum can be flat, and
     for correlated noise the weight is far too small, as the noise is taken for structure. Where

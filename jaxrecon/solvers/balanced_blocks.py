@@ -74,6 +74,7 @@ def _scaled(blocks: Sequence, roots: jax.Array, norms: jax.Array) -> Balanced:
     return Balanced(separable(*functionals), stack(*operators), bound)
 
 
+@jax.jit
 def fitted_multiple(blocks: Sequence, x: Any) -> Any:
     """2^j x of the least sum_i g_i(2^j A_i x), |j| <= 12; x itself where none is finite, or where
     it lies at an end, so that x is not known to be of another size than the solution."""
@@ -90,6 +91,7 @@ def fitted_multiple(blocks: Sequence, x: Any) -> Any:
     return scaled(jnp.where(inside, powers[best], 1), x)
 
 
+@jax.jit
 def _dual_sizes(blocks: Sequence, x: Any) -> jax.Array:
     """|y_i|, the gradient at z = A_i x of g_i smoothed over a fraction of z, g_i(z) / ||z||^2 the
     reciprocal of its width; with noise on x, as a flat image has no edges."""

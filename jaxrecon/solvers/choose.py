@@ -90,8 +90,8 @@ def choose(cost: Any, x0: Any) -> Choice:
         NotImplementedError: a term that has neither a gradient nor a prox, with what to do; a
             smooth term without Lipschitz constant next to composed terms, or to two simple ones.
         TypeError: what is no functional; x0 of another dtype than an operator takes.
-        ValueError: no term; x0 of another shape than a term takes, NaN in x0, a Lipschitz constant that is not finite, and for counts
-            negative weights of A (where values are known).
+        ValueError: no term; x0 of another shape than a term takes; and where values are known NaN
+            in x0, a Lipschitz constant that is not finite, negative weights of A for counts.
     """
     check_no_nan(x0, what="minimise", argument="x0")
     space = struct_of(x0)
@@ -287,6 +287,7 @@ def _lipschitz(f: Functional) -> jax.Array:
     return jnp.where(jnp.isfinite(constant), constant, jnp.nan)
 
 
+@jax.jit
 def _guess(f: Functional, x0: Any) -> Any:
     """An image of the right size: the least point of f on the line from x0 along its gradient.
 

@@ -1,6 +1,7 @@
 """Methods chosen for a cost: which one, and the minimiser that each finds, from outside sources."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ from tests.solvers.splitting_problems import (
 JUMPS = 0.05
 
 
-def _fidelity(dtype=np.float64):
+def _fidelity(dtype: Any = np.float64):
     matrix, data = system(dtype)
     return matrix, data, LeastSquares(Matrix(jnp.asarray(matrix)), jnp.asarray(data))
 
@@ -120,8 +121,8 @@ def _absolute_deviations():
 def _generalised_variation():
     """The same with image and field, min |A x - m|_1 + |D x - w|_1 / 2 + |E w|_1."""
     matrix, data, _ = _fidelity()
-    tgv = 0.5 * TotalGeneralisedVariation((8,))
-    operator = tgv.functional.difference(jnp.float64).second
+    tgv = TotalGeneralisedVariation((8,))
+    operator = tgv.difference(jnp.float64).second
     field = np.asarray(jax.vmap(operator.apply)(jnp.eye(8)[:, None])).reshape(8, 8).T
     empty = np.zeros((12, 8))
     blocks = [
@@ -130,7 +131,11 @@ def _generalised_variation():
         (np.hstack([np.zeros((8, 8)), field]), np.zeros(8), 1.0),
     ]
     x = _linear_programme(blocks, [(None, None)] * 16)[:8]
-    return [L1().translate(jnp.asarray(data)) @ Matrix(jnp.asarray(matrix)), tgv], jnp.ones(8), x
+    return (
+        [L1().translate(jnp.asarray(data)) @ Matrix(jnp.asarray(matrix)), 0.5 * tgv],
+        jnp.ones(8),
+        x,
+    )
 
 
 def _linear_programme(blocks, bounds):
@@ -157,7 +162,7 @@ def _smooth():
         edge = jumps / np.maximum(np.abs(jumps), 0.1)
         return matrix.T @ (matrix @ x - data) + JUMPS * differences(8).T @ edge
 
-    return cost, jnp.zeros(8), scipy.optimize.fsolve(slope, np.zeros(8), xtol=1e-13)
+    return cost, jnp.zeros(8), scipy.optimize.root(slope, np.zeros(8), tol=1e-10).x
 
 
 def _transmission():
@@ -203,7 +208,7 @@ PROBLEMS = [
 def test_the_method_that_is_chosen_finds_the_minimiser_inside_of_jit(name, problem) -> None:
     with jax.enable_x64(True):
         cost, x0, minimiser = problem()
-        run = quick_jit(lambda cost, x0: minimise(cost, x0, 10000, tolerance=1e-10))
+        run = quick_jit(lambda cost, x0: minimise(cost, x0, 40000, tolerance=1e-10))
         result = run(cost, x0)
         assert result.name == name
         assert result.status == Status.CONVERGED
@@ -233,13 +238,13 @@ def test_weights_and_data_are_traced_and_batched() -> None:
     matrix, data = (jnp.asarray(a) for a in system(np.float32))
     traces = []
 
-    @quick_jit
     def image(data, weight):
         traces.append(1)
         cost = [LeastSquares(Matrix(matrix), data), weight * TotalVariation((8,)), NonNegative()]
         return minimise(cost, jnp.zeros(8), 300, tolerance=1e-6).x
 
-    single = [image(data, 0.05), image(2 * data, 0.5)]
+    run = quick_jit(image)
+    single = [run(data, 0.05), run(2 * data, 0.5)]
     assert len(traces) == 1
     both = quick_jit(jax.vmap(image))(jnp.stack([data, 2 * data]), jnp.asarray([0.05, 0.5]))
     np.testing.assert_allclose(both, jnp.stack(single), atol=1e-4)
@@ -275,10 +280,10 @@ def test_units_of_the_image_do_not_change_the_number_of_steps() -> None:
         def steps(scale):
             f = L1().translate(scale * jnp.asarray(data)) @ Matrix(jnp.asarray(matrix))
             cost = [f, 0.3 * TotalVariation((8,))]
-            return minimise(cost, scale * jnp.ones(8), 2000, tolerance=1e-6).iterations
+            return minimise(cost, scale * jnp.ones(8), 4000, tolerance=1e-6).iterations
 
         counts = [int(steps(scale)) for scale in (1.0, 1024.0, 1 / 1024)]
-        assert counts[0] < 2000
+        assert counts[0] < 4000
         assert max(counts) - min(counts) <= 2, counts
 
 
@@ -290,7 +295,7 @@ def test_blocks_are_scaled_and_still_the_same_term() -> None:
     x = jnp.asarray(draw(3, (4,), np.float32))
     expected = np.abs(a @ x).sum() + np.abs(b @ x).sum()
     np.testing.assert_allclose(balanced.functional(balanced.operator(x)), expected, rtol=1e-5)
-    rows = [np.asarray(jax.vmap(p)(jnp.eye(4))).T for p in balanced.operator.operators]
+    rows = [np.asarray(part).T for part in jax.vmap(balanced.operator)(jnp.eye(4))]
     norms = [np.linalg.norm(part, 2) for part in rows]
     assert step * np.linalg.norm(np.vstack(rows), 2) ** 2 <= 1
     assert step * sum(n**2 for n in norms) == pytest.approx(0.99, rel=1e-2)
