@@ -237,6 +237,8 @@ def judged(
     least = min([float(s.objective.min()) for s in same] + known)
     gaps = side.objective / least - 1
     within = np.flatnonzero(gaps <= GAP)
+    if not known and len(within) and within[0] == len(gaps) - 1:
+        within = within[:0]  # its own best is its last: the objective still falls
     count = int(side.every * (within[0] + 1)) if len(within) else None
     return {
         "who": side.who,
