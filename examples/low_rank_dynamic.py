@@ -11,7 +11,7 @@ arteries, in tissue, and in a delayed region. With the film x (time, y, x),
 - low rank, of the film as frames x pixels (nuclear norm) or of blocks of 8 x 8 pixels (locally low
   rank, whose tiles move in each step), finds the few courses.
 
-    python examples/low_rank_dynamic.py [output folder] [--steps 100]
+    python examples/low_rank_dynamic.py [output folder] [--steps 240]
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from jaxrecon.solvers import pogm
 
 PHOTONS = 2e5
 GOLDEN = np.pi * (np.sqrt(5) - 1) / 2
-FRAME_TV, FILM_TV, NUCLEAR, LOCAL = 1e-3, 1e-3, 0.2, 0.06
+FRAME_TV, FILM_TV, NUCLEAR, LOCAL = 1e-4, 3e-4, 0.04, 0.01
 """weights of the four priors, chosen by the error of this very film"""
 IN_TIME = 3.0  # weight of differences in time over those in space
 DELTA = 0.01  # below it total variation is quadratic
@@ -169,7 +169,7 @@ def run(
     size: int = 128,
     frames: int = 20,
     views: int = 15,
-    steps: int = 100,
+    steps: int = 240,
     report: Callable[[str], Any] = lambda line: None,
 ) -> tuple[dict, Any]:
     """Simulate and reconstruct; returns (results, matplotlib figure) and saves the figure."""
@@ -248,7 +248,7 @@ def draw(films: dict[str, np.ndarray], maps: dict[str, np.ndarray], results: dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("output"))
-    parser.add_argument("--steps", type=int, default=100, help="of each method")
+    parser.add_argument("--steps", type=int, default=240, help="of each method")
     arguments = parser.parse_args()
 
     def report(line: str) -> None:

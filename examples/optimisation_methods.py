@@ -207,10 +207,10 @@ def run(
     report: Callable[[str], Any] = lambda line: None,
 ) -> tuple[dict, Any]:
     """All methods, or those named, on the problem; returns (results, matplotlib figure)."""
-    truth, *data, pixel = measure(size, views)
-    single = pose(*data, size, pixel, jnp.float32)
+    truth, p, variance, pixel = measure(size, views)
+    single = pose(p, variance, size, pixel, jnp.float32)
     with jax.enable_x64(True):
-        double = pose(*data, size, pixel, jnp.float64)
+        double = pose(p, variance, size, pixel, jnp.float64)
         least = np.asarray(costs(double, minimisers(double))[0]).diagonal()
         first, slopes = (np.asarray(a)[:, 0] for a in costs(double, double.start[None]))
     target = jnp.broadcast_to(jnp.asarray(truth, jnp.float32), (RECORDS, size, size))

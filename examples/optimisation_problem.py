@@ -50,9 +50,9 @@ class Problem(Pytree):
     @property
     def both(self) -> tuple[Functional, LinearOperator]:
         """(g, K) of fidelity and penalty, g(K x)."""
-        data_term, operator = self.fidelity.split()
+        data_term, _ = self.fidelity.split()
         penalty, difference = self.differences
-        return separable(data_term, penalty), stack(operator, difference)
+        return separable(data_term, penalty), stack(self.operator, difference)
 
     @property
     def subsets(self) -> s.Subsets:
@@ -91,8 +91,8 @@ def measure(size: int, views: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     rays = jax.jit(ct.project)(jnp.asarray(fine), scanner).reshape(views, bins, factor)
     sinogram = -jnp.log(jnp.mean(jnp.exp(-rays), axis=-1))
     counts = ct.transmission_counts(jax.random.key(0), sinogram, PHOTONS)
-    data = ct.log_transform(counts, PHOTONS)
-    return truth, *(np.asarray(a) for a in data), pixel
+    line_integrals, variance = ct.log_transform(counts, PHOTONS)
+    return truth, np.asarray(line_integrals), np.asarray(variance), pixel
 
 
 def pose(p: np.ndarray, variance: np.ndarray, size: int, pixel: float, dtype: Any) -> Problem:

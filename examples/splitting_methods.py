@@ -89,7 +89,7 @@ class Data(Pytree):
         return LeastSquares(self.blur, self.values, self.mask.astype(self.values.dtype))
 
     @property
-    def ball(self) -> Functional:
+    def ball(self) -> L2Ball:
         """||M K x - m|| <= sigma sqrt(n)."""
         return L2Ball(SIGMA * jnp.sqrt(jnp.sum(self.mask)), self.values)
 
@@ -234,9 +234,13 @@ def run(
     size: int = 128,
     seconds: float = 1.0,
     steps: int = 600,
+    names: tuple[str, ...] | None = None,
     report: Callable[[str], Any] = lambda line: None,
 ) -> tuple[dict, Any]:
-    """Both forms; returns (results, matplotlib figure) and saves the figure."""
+    """Both forms, the first by all methods or those named.
+
+    Returns (results, matplotlib figure) and saves the figure.
+    """
     truth, values = measure(size)
     data, lost = pose(values, size), (size - len(values)) // 2
     seen = (slice(lost, size - lost),) * 2
@@ -251,7 +255,9 @@ def run(
 
     races, images = {}, {"photograph": truth, "data": np.asarray(data.values)}
     report(f"{'penalised':28s} compile  ms/step   steps     gap    PSNR")
-    for name, make in penalised(data).items():
+    methods = penalised(data)
+    for name in methods if names is None else names:
+        make = methods[name]
         found = races[name] = race(make(), data.values, seconds)
         last = found["images"][-1]
         with jax.enable_x64(True):
@@ -291,7 +297,7 @@ def draw(images: list, titles: list[str], races: dict[str, dict]) -> Any:
         ax.remove()
     ax = figure.add_subplot(grid[1, :4])
     colours = (*plot.COLOURS, "#8c564b", "#17becf", "#000000", "#d48ac2", "#9aa62d")
-    for (name, found), colour in zip(races.items(), colours, strict=True):
+    for (name, found), colour in zip(races.items(), colours, strict=False):
         gap = np.maximum(found["gap"], 1e-16)
         label = name.strip() if name[0] != " " else f"   {name.strip()}"
         seconds = found["steps"] * found["step"]

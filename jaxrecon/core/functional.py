@@ -131,12 +131,12 @@ class Weighted(Functional):
     def hessian(self, x: Any) -> Any:
         return scaled(self.scale, self.functional.hessian(x))
 
-    def split(self) -> tuple[Functional, Any]:
-        """(c g, A) where f has split() -> (g, A)."""
+    def split(self, *dtype: Any) -> tuple[Functional, Any]:
+        """(c g, A) where f has split(...) -> (g, A), with its arguments."""
         f: Any = self.functional
         if not hasattr(f, "split"):
             raise TypeError(f"{type(f).__name__} has no split(): it is not f @ A.")
-        term, operator = f.split()
+        term, operator = f.split(*dtype)
         return self.scale * term, operator
 
 
