@@ -130,7 +130,7 @@ def methods() -> dict[str, dict[str, Entry]]:
             "Condat-Vu": Entry(
                 lambda p: s.primal_dual_hybrid_gradient(x0, *p.differences, smooth=p.fidelity)
             ),
-            "PD3O": Entry(lambda p: s.pd3o(x0, *p.differences, p.fidelity)),
+            "PD3O": Entry(lambda p: s.pd3o(x0, *p.differences, smooth=p.fidelity)),
             "forward-backward-forward": Entry(
                 lambda p: s.forward_backward_forward_primal_dual(
                     x0, *p.differences, smooth=p.fidelity
@@ -265,7 +265,7 @@ def row(name: str, result: dict) -> str:
 
 
 def draw(results: dict[str, dict]) -> Any:
-    """Three panels over time; colours by family, of which the fastest is drawn in full."""
+    """Three panels over time; colours by family, the fastest of each in a thick line."""
     panels = {"gap": "(F - F*) / (F0 - F*)", "residual": "projected gradient", "psnr": "PSNR / dB"}
     figure, axes = plot.subplots(1, 3, (4.8, 6.0))
     families = list(dict.fromkeys(result["family"] for result in results.values()))

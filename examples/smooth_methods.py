@@ -10,8 +10,8 @@ momentum, line searches and curvature from past steps make it fast.
 
     python examples/smooth_methods.py [output folder] [--steps 400]
 
-It prints what each method reaches, and draws the cost against evaluations of the gradient and
-against time, with the images of the slowest and of a fast method after as few steps.
+It prints what each method reaches, and draws the cost against steps and against time, with the
+images of the slowest and of a fast method after as few steps.
 """
 
 from __future__ import annotations

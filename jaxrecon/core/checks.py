@@ -109,7 +109,7 @@ def check_nonnegative(x: Any, *, what: str, argument: str, cause: str = "") -> N
     if isinstance(x, Tracer):
         return
     least = np.min(np.asarray(x), initial=0)
-    if least < 0:
+    if not least >= 0:
         raise ValueError(
             f"{what} expected {argument} >= 0, got a minimum of {least}. {cause}".strip()
         )
@@ -123,6 +123,12 @@ def check_no_nan(x: Any, *, what: str, argument: str) -> None:
                 f"{what} expected numbers in {argument}, got NaN. Are there dead detectors or "
                 "divisions by zero in the data? Weights of 0 leave single data out."
             )
+
+
+def check_data(data: Any, space: Any, *, what: str) -> None:
+    """Raise unless data are an element of the space, and, where concrete, free of NaN."""
+    check_space(data, space, what=what, argument="data")
+    check_no_nan(data, what=what, argument="data")
 
 
 def check_positive_int(n: Any, *, what: str, argument: str) -> int:

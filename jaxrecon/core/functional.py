@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_no_nan
+from jaxrecon.core.checks import check_no_nan, check_nonnegative
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator, conj
 from jaxrecon.core.pytree import Pytree
@@ -102,6 +102,10 @@ class Weighted(Functional):
 
     scale: Any
     functional: Functional
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_nonnegative(self.scale, what="c * f", argument="c")
 
     def __call__(self, x: Any) -> jax.Array:
         return self.scale * self.functional(x)

@@ -45,7 +45,7 @@ class DifferencePenalty(Functional):
         [g(D x) + g*(p) - Re<p, D x>] / [g(D x) + s/2 ||D^H p||^2],
 
     is below `tolerance`, or for `iterations` steps (all of them for tolerance 0); then
-    ||x - exact||^2 <= 2 gap objective. Every ten steps the gap is looked at, and the momentum
+    ||x - exact||^2 <= 2 s gap objective. Every ten steps the gap is looked at, and the momentum
     dropped where it has grown. In single precision it has a floor of 1e-6 to 1e-4, as D x is
     rounded. ``prox_gap`` measures it.
     ``prox_from`` starts from a field given, such as that of the last call: in an outer loop a few

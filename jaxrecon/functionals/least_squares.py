@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.norm import operator_norm
-from jaxrecon.core.normal_equations import solve_normal, weigh
+from jaxrecon.core.normal_equations import Normal, solve_normal, weigh
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.vectors import add, add_scaled, inner, real_like, scaled, subtract
 from jaxrecon.linops.diagonal import check_broadcast
@@ -21,7 +21,7 @@ class LeastSquares(Functional):
 
     grad f(x) = A^H W (A x - m), for real and complex data. The prox is closed where A is the
     identity; else it solves (A^H W A + I/s) x = A^H W m + v/s by conjugate gradients from v, in 100
-    steps at most. The Lipschitz constant of the gradient is max(W) ||A||^2, by the power method.
+    steps at most. The Lipschitz constant of the gradient is ||A^H W A||, by the power method.
 
     Args:
         operator: A; None is the identity.
@@ -77,9 +77,16 @@ class LeastSquares(Functional):
         return self._adjoint(weigh(self.weights, self._forward(x)))
 
     def lipschitz(self) -> jax.Array:
-        largest = [jnp.max(w) for w in jax.tree.leaves(self.weights)]
-        top = jnp.max(jnp.stack(largest)) if largest else jnp.ones_like(inner(self.data, self.data))
-        return top if self.operator is None else top * operator_norm(self.operator) ** 2
+        if self.operator is None:
+            largest = [jnp.max(w) for w in jax.tree.leaves(self.weights)]
+            return (
+                jnp.max(jnp.stack(largest))
+                if largest
+                else jnp.ones_like(inner(self.data, self.data))
+            )
+        if self.weights is None:
+            return operator_norm(self.operator) ** 2
+        return operator_norm(Normal(self.operator, self.weights), 16)  # each step applies it twice
 
     def prox(self, v: Any, step: Any) -> Any:
         weighted = weigh(self.weights, self.data)

@@ -170,6 +170,8 @@ class _FieldProblem(Functional):
         """Of the largest multiple <= 1 of q that is feasible."""
         largest = jnp.max(group_norm(self.operator.adjoint(q), 0))
         shrink = self.first / jnp.maximum(largest, self.first)
+        largest = jnp.max(group_norm(q, 0))
+        shrink = jnp.minimum(shrink, self.second / jnp.maximum(largest, self.second))
         return jax.lax.stop_gradient(shrink) * inner(q, self.operator.apply(self.edges))
 
     def solve(self, iterations: int, tolerance: Any) -> tuple[Any, Any]:

@@ -100,8 +100,8 @@ def adaptive_primal_dual(
             than 1 %, where all values are known; to check two given steps costs ten applications of
             A^H A, once.
 
-    Source: Goldstein, Li and Yuan 2015, Adaptive primal-dual splitting methods for statistical
-    learning and image processing; doi:10.48550/arXiv.1305.0546.
+    Source: Goldstein, Li, Yuan, Esser and Baraniuk 2013, Adaptive primal-dual hybrid gradient
+    methods for saddle-point problems, doi:10.48550/arXiv.1305.0546.
     """
     what = "adaptive_primal_dual"
     primal_step, dual_step = steps_of(operator, None, primal_step, dual_step, what=what)

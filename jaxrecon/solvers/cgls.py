@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_data, check_nonnegative
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio, weigh
 from jaxrecon.core.operator import LinearOperator
@@ -93,6 +93,7 @@ def cgls(
     Source: Hestenes and Stiefel 1952, section 10, doi:10.6028/jres.049.044; Paige and Saunders
     1982, section 7, doi:10.1145/355984.355989.
     """
-    check_space(data, operator.codomain, what="cgls", argument="data")
+    check_data(data, operator.codomain, what="cgls")
+    check_nonnegative(damping, what="cgls", argument="damping")
     preconditioner = checked_preconditioner(preconditioner, operator.domain, what="cgls")
     return CGLS(operator, data, weights, damping, preconditioner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_data, check_nonnegative
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import (
     ConjugateGradientState,
@@ -84,7 +84,8 @@ def conjugate_gradient(
     Source: Hestenes and Stiefel 1952, doi:10.6028/jres.049.044; a ramp filter for CT: Clinthorne,
     Pan, Chiao, Rogers and Stamos 1993, doi:10.1109/42.222670.
     """
-    check_space(data, operator.codomain, what="conjugate_gradient", argument="data")
+    check_data(data, operator.codomain, what="conjugate_gradient")
+    check_nonnegative(damping, what="conjugate_gradient", argument="damping")
     system = Normal(operator, weights, damping)
     what = "conjugate_gradient"
     preconditioner = checked_preconditioner(preconditioner, operator.domain, what=what)

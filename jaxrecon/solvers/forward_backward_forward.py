@@ -162,7 +162,8 @@ def forward_backward_forward_primal_dual(
     if smooth is not None:
         smooth = normal_form(smooth, operator.domain)
     if primal_step is not None and dual_step is not None:
-        lipschitz = 0.0 if smooth is None else lipschitz_or_none(smooth) or 0.0
+        lipschitz = None if smooth is None else lipschitz_or_none(smooth)
+        lipschitz = 0.0 if lipschitz is None else lipschitz
         check_positive((primal_step, dual_step), what=what, argument="steps")
         if is_concrete(operator, primal_step, dual_step, lipschitz):
             norm = operator_norm(operator, CHECK_ITERATIONS)

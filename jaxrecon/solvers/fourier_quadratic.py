@@ -136,7 +136,8 @@ def _eigenvalues(apply: Any, space: Space, name: str) -> jax.Array:
         probe = jnp.asarray(np.random.default_rng(0).standard_normal(space.shape), space.dtype)
         expected = apply(probe)
         error = norm(from_spectrum(eigenvalues * spectrum(probe), space) - expected)
-        if not error <= 1e-3 * norm(expected):
+        rounding = 1000 * jnp.finfo(expected.dtype).eps
+        if not error <= rounding * norm(expected):
             raise ValueError(
                 f"Fourier updates expected {name} to commute with shifts, but at a random image "
                 f"its Fourier form is off by {float(error / norm(expected)):.1e}. Weights, masks "

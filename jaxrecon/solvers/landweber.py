@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_data, check_space
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import Normal, weigh
 from jaxrecon.core.operator import LinearOperator
@@ -82,7 +82,7 @@ def landweber(
     doi:10.1088/0266-5611/13/2/016.
     """
     what = "landweber"
-    check_space(data, operator.codomain, what=what, argument="data")
+    check_data(data, operator.codomain, what=what)
     check_relaxation(relaxation, what=what)
     preconditioner = checked_preconditioner(preconditioner, operator.domain, what=what)
     largest = _largest(Normal(operator, weights), preconditioner, 32)

@@ -10,6 +10,7 @@ from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add, scaled, subtract, zeros_like
 from jaxrecon.solvers.step_conditions import check_primal_dual_steps, descend
+from jaxrecon.solvers.step_sizes import check_positive
 
 
 class LinearisedADMMState(NamedTuple):
@@ -78,6 +79,7 @@ def linearised_admm(
     Source: Zhang, Burger and Osher 2011, doi:10.1007/s10915-010-9408-8; Parikh and Boyd 2014,
     section 4.4.2, doi:10.1561/2400000003.
     """
+    check_positive(penalty, what="linearised_admm", argument="penalty")
     if step_size is None:
         step_size = 0.99 / (penalty * operator_norm(operator) ** 2)
     else:

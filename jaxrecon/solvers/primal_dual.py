@@ -110,7 +110,9 @@ def primal_dual_hybrid_gradient(
     check_relaxation_below(relaxation, 2, what=what)
     if smooth is not None:
         smooth = normal_form(smooth, operator.domain)
-    primal_step, dual_step = steps_of(operator, smooth, primal_step, dual_step, what=what)
+    primal_step, dual_step = steps_of(
+        operator, smooth, primal_step, dual_step, relaxation=relaxation, what=what
+    )
     return PrimalDualHybridGradient(f, g, operator, smooth, primal_step, dual_step, relaxation)
 
 
@@ -120,16 +122,18 @@ def steps_of(
     primal_step: Any,
     dual_step: Any,
     *,
+    relaxation: Any = 1.0,
     what: str,
 ) -> tuple[Any, Any]:
-    """(tau, sigma) with tau (L/2 + sigma ||A||^2) <= 1: chosen where None, checked where given."""
+    """(tau, sigma) with tau (L/2 / (2 - rho) + sigma ||A||^2) <= 1: chosen, or checked if
+    given."""
     if primal_step is not None and dual_step is not None:
         lipschitz = 0.0 if smooth is None else lipschitz_or_none(smooth)
-        half = 0.0 if lipschitz is None else lipschitz / 2
+        half = 0.0 if lipschitz is None else lipschitz / 2 / (2 - relaxation)
         check_primal_dual_steps(operator, primal_step, dual_step, half, what=what)
         return primal_step, dual_step
     norm = operator_norm(operator)
-    half = 0.0 if smooth is None else smooth.lipschitz() / 2
+    half = 0.0 if smooth is None else smooth.lipschitz() / 2 / (2 - relaxation)
     if dual_step is None:
         free = 1 / norm if primal_step is None else (1 / primal_step - half) / norm**2
         dual_step = free if primal_step is None else 0.99 * free

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_data, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.vectors import scaled
@@ -91,7 +91,7 @@ def sart(
     """
     what, operator = "sart", subsets.operator
     check_real_operator(operator, what=what)
-    check_space(data, operator.codomain, what=what, argument="data")
+    check_data(data, operator.codomain, what=what)
     check_relaxation(relaxation, what=what)
     rows, columns = row_sums(operator), largest_column_sums(subsets)
     check_sums(rows, what=what, of="row sums")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from jaxrecon.core.checks import check_space
+from jaxrecon.core.checks import check_data, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import weigh
@@ -83,7 +83,7 @@ def sirt(
     """
     what = "sirt"
     check_real_operator(operator, what=what)
-    check_space(data, operator.codomain, what=what, argument="data")
+    check_data(data, operator.codomain, what=what)
     check_relaxation(relaxation, what=what)
     rows, columns = row_sums(operator), column_sums(operator)
     check_sums(rows, what=what, of="row sums")

@@ -67,13 +67,20 @@ def check_primal_dual_steps(
     roots = (jax.tree.map(np.sqrt, step) for step in (primal_step, dual_step))
     norm = float(operator_norm(Preconditioned(operator, *roots), CHECK_ITERATIONS))
     largest = max(float(np.max(leaf)) for leaf in jax.tree.leaves(primal_step))
-    condition = "primal_step (L/2 + dual_step ||A||^2) <= 1 (L = 0 without a smooth term)"
+    condition = (
+        "primal_step (L/2 / (2 - relaxation) + dual_step ||A||^2) <= 1 "
+        "(L = 0 without a smooth term)"
+    )
     check_at_most(largest * float(half) + norm**2, 1.0, what=what, condition=condition)
 
 
 def check_relaxation_below(relaxation: Any, bound: Any, *, what: str) -> None:
-    """0 < relaxation < bound."""
+    """0 < relaxation < bound; to 1 % where the bound comes from an estimated norm, not from 2."""
     check_positive(relaxation, what=what, argument="relaxation")
+    if isinstance(bound, int | float):
+        if is_concrete(relaxation) and not np.all(np.asarray(relaxation) < bound):
+            raise ValueError(f"{what} expected relaxation < {bound}, got {relaxation}.")
+        return
     check_at_most(relaxation, bound, what=what, condition=f"relaxation < {bound}")
 
 

@@ -19,6 +19,7 @@ from jaxrecon.solvers.step_conditions import (
     is_concrete,
 )
 from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.subset_fidelity import check_sum_over_data
 from jaxrecon.solvers.subsets import Subsets
 
 
@@ -138,6 +139,7 @@ def stochastic_primal_dual(
     fidelities = jax.tree.map(
         lambda a: subsets.split(jnp.broadcast_to(a, codomain.shape)), data_term
     )
+    check_sum_over_data(data_term, fidelities, subsets, what=what)
     iterations = CHECK_ITERATIONS if primal_step is not None else 32
     unknown = dual_step is None or primal_step is None
     difference = None if penalty is None else penalty[1]

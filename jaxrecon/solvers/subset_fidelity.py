@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.operator import LinearOperator
@@ -69,7 +71,24 @@ def subset_fidelity(f: Any, subsets: Subsets, *, what: str) -> SubsetFidelity:
     check_subsets(operator, subsets, what=what)
     shape = operator.codomain.shape
     split = jax.tree.map(lambda a: subsets.split(jnp.broadcast_to(a, shape)), term)
+    check_sum_over_data(term, split, subsets, what=what)
     return SubsetFidelity(subsets, split)
+
+
+def check_sum_over_data(term: Any, split: Any, subsets: Subsets, *, what: str) -> None:
+    """Raise TypeError unless term(y) = sum_k split_k(y_k) at a positive y, if values are known."""
+    leaves = jax.tree.leaves((term, subsets))
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return
+    space = subsets.operator.codomain
+    y = jnp.asarray(np.random.default_rng(0).uniform(0.5, 1.5, space.shape), space.dtype)
+    whole, parts = term(y), jnp.sum(jax.vmap(lambda f, a: f(a))(split, subsets.split(y)))
+    if not abs(whole - parts) <= 1e-3 * abs(whole):
+        raise TypeError(
+            f"{what} expected a data term that is a sum over the data, which subsets share out, "
+            f"got {type(term).__name__}: it couples them (whole {float(whole):.6g}, parts "
+            f"{float(parts):.6g}), or is infinite."
+        )
 
 
 def check_subsets(operator: LinearOperator, subsets: Subsets, *, what: str) -> None:
