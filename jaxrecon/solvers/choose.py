@@ -45,7 +45,7 @@ from jaxrecon.solvers.offers import (
 )
 from jaxrecon.solvers.pd3o import PD3O
 from jaxrecon.solvers.proximal_gradient import fista
-from jaxrecon.solvers.step_conditions import is_concrete
+from jaxrecon.solvers.step_sizes import is_concrete
 
 
 class Choice(Pytree):

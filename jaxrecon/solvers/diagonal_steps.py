@@ -11,8 +11,7 @@ import numpy as np
 from jaxrecon.core.functional import Functional, Separable
 from jaxrecon.core.operator import BlockDiagonal, Identity, LinearOperator, Scaled, Stack
 from jaxrecon.core.vectors import add, real_like, scaled
-from jaxrecon.solvers.step_conditions import is_concrete
-from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.step_sizes import check_positive, is_concrete
 from jaxrecon.solvers.sums import (
     check_real_operator,
     check_sums,

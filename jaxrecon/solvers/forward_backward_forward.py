@@ -14,13 +14,8 @@ from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add, add_scaled, subtract, zeros_like
 from jaxrecon.solvers.normal_form import normal_form
-from jaxrecon.solvers.step_conditions import (
-    CHECK_ITERATIONS,
-    check_at_most,
-    is_concrete,
-    lipschitz_or_none,
-)
-from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.step_conditions import CHECK_ITERATIONS, check_at_most, lipschitz_or_none
+from jaxrecon.solvers.step_sizes import check_positive, is_concrete
 
 
 class ForwardBackwardForwardState(NamedTuple):

@@ -13,8 +13,7 @@ from jaxrecon.core.functional import Functional
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import norm, real_like, zeros_like
-from jaxrecon.solvers.step_conditions import is_concrete
-from jaxrecon.solvers.step_sizes import is_quadratic
+from jaxrecon.solvers.step_sizes import is_concrete, is_quadratic
 from jaxrecon.solvers.x_update import XUpdate
 
 

@@ -9,7 +9,8 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add, scaled, subtract, zeros_like
-from jaxrecon.solvers.step_conditions import check_primal_dual_steps, descend
+from jaxrecon.solvers.momentum import descend
+from jaxrecon.solvers.step_conditions import check_primal_dual_steps
 from jaxrecon.solvers.step_sizes import check_positive
 
 

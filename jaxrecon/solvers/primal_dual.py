@@ -10,11 +10,11 @@ from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add, add_scaled, subtract, zeros_like
 from jaxrecon.solvers.diagonal_steps import conj_prox, prox
+from jaxrecon.solvers.momentum import descend
 from jaxrecon.solvers.normal_form import normal_form
 from jaxrecon.solvers.step_conditions import (
     check_primal_dual_steps,
     check_relaxation_below,
-    descend,
     lipschitz_or_none,
 )
 from jaxrecon.solvers.step_sizes import check_positive

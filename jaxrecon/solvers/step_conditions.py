@@ -6,22 +6,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import Tracer
 
 from jaxrecon.core.checks import Space
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.normal_equations import weigh
 from jaxrecon.core.operator import LinearOperator
-from jaxrecon.core.vectors import subtract
-from jaxrecon.solvers.step_sizes import TOLERANCE, check_positive
+from jaxrecon.solvers.step_sizes import TOLERANCE, check_positive, is_concrete
 
 CHECK_ITERATIONS = 10
 """Applications of A^H A that a check may cost; a method's own default steps take more."""
-
-
-def is_concrete(*trees: Any) -> bool:
-    """Whether no leaf is traced."""
-    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
 def check_at_most(value: Any, bound: Any, *, what: str, condition: str) -> None:
@@ -90,8 +83,3 @@ def lipschitz_or_none(smooth: Any) -> Any:
         return smooth.lipschitz()
     except NotImplementedError:
         return None
-
-
-def descend(x: Any, step: Any, slope: Any) -> Any:
-    """x - step * slope, with a scalar step, or one for each entry (an array or pytree)."""
-    return subtract(x, weigh(step, slope))

@@ -37,7 +37,7 @@ def checked_step_size(f: Functional, step_size: Any, limit: float, *, what: str)
         return 1 / f.lipschitz()
     check_positive(step_size, what=what, argument="step_size")
     space = _domain(f)
-    if space is None or not is_quadratic(f, space) or _traced((f, step_size)):
+    if space is None or not is_quadratic(f, space) or not is_concrete(f, step_size):
         return step_size
     product = largest_product(f, step_size, space, ITERATIONS)
     if not isinstance(product, Tracer) and product > TOLERANCE * limit:
@@ -70,8 +70,9 @@ def is_quadratic(f: Functional, like: Any) -> bool:
     return True
 
 
-def _traced(tree: Any) -> bool:
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+def is_concrete(*trees: Any) -> bool:
+    """Whether no leaf is traced."""
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(trees))
 
 
 def _domain(f: Any) -> Space | None:

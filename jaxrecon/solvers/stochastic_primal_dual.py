@@ -13,12 +13,8 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.norm import operator_norm
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.vectors import add, add_scaled, real_like, subtract, zeros_like
-from jaxrecon.solvers.step_conditions import (
-    CHECK_ITERATIONS,
-    check_at_most,
-    is_concrete,
-)
-from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.step_conditions import CHECK_ITERATIONS, check_at_most
+from jaxrecon.solvers.step_sizes import check_positive, is_concrete
 from jaxrecon.solvers.subset_fidelity import check_sum_over_data
 from jaxrecon.solvers.subsets import Subsets
 

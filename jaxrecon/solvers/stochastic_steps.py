@@ -16,13 +16,8 @@ from jaxrecon.core.vectors import add
 from jaxrecon.solvers.emission import emission_step, is_emission
 from jaxrecon.solvers.majoriser import data_curvature, penalty_majoriser
 from jaxrecon.solvers.momentum import descend
-from jaxrecon.solvers.step_conditions import (
-    CHECK_ITERATIONS,
-    Preconditioned,
-    check_at_most,
-    is_concrete,
-)
-from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.step_conditions import CHECK_ITERATIONS, Preconditioned, check_at_most
+from jaxrecon.solvers.step_sizes import check_positive, is_concrete
 from jaxrecon.solvers.subset_fidelity import split_fidelity
 from jaxrecon.solvers.subsets import Subsets
 
