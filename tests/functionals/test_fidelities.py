@@ -27,7 +27,7 @@ def test_least_squares_is_the_weighted_sum_of_squares() -> None:
     f = LeastSquares(Matrix(jnp.asarray(a)), jnp.asarray(m), w)
     np.testing.assert_allclose(f(x), np.sum(w * np.abs(a @ x - m) ** 2) / 2, rtol=1e-5)
     np.testing.assert_allclose(f.grad(x), a.conj().T @ (w * (a @ x - m)), rtol=1e-4, atol=1e-5)
-    top = 3 * np.linalg.norm(a, 2) ** 2
+    top = np.linalg.norm(np.sqrt(w)[:, None] * a, 2) ** 2
     np.testing.assert_allclose(f.lipschitz(), top, rtol=1e-4)
 
 
