@@ -141,8 +141,12 @@ def plug_and_play(
     def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
         return nn.on_images(network, z * scale, sigma) / scale
 
-    method = nn.PlugAndPlayHalfQuadratic(
-        LeastSquares(operator, p, weights), network, sigmas, 1e4 * strength, denoise
+    method = nn.plug_and_play_half_quadratic(
+        LeastSquares(operator, p, weights),
+        nn.DenoiserPrior(network, denoise),
+        operator.domain,
+        sigmas,
+        1e-4 / strength,
     )
     return WATER * jnp.maximum(solve(method, start / WATER, PNP_STEPS)[0], 0)
 

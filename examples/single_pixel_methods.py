@@ -69,17 +69,14 @@ def total_variation(study: Study, m: jax.Array, variance: Any, penalty: Any) -> 
     return jr.solve(method, study.operator.adjoint(m), 2 * ITERATIONS)[0]
 
 
-def denoise(network: Any, z: jax.Array, sigma: jax.Array) -> jax.Array:
-    return nn.on_images(network, z, sigma)
-
-
 def plug_and_play(network: Any, study: Study, m: jax.Array, strength: Any) -> jax.Array:
     """Half-quadratic splitting with the trained denoiser in the place of a prox, on a batch."""
     sigmas = jnp.geomspace(0.1, 0.005, 24)
 
     def reconstruct(m: jax.Array) -> jax.Array:
         data = fidelity(study, m)
-        method = nn.PlugAndPlayHalfQuadratic(data, network, sigmas, strength, denoise)
+        prior, space = nn.DenoiserPrior(network), study.operator.domain
+        method = nn.plug_and_play_half_quadratic(data, prior, space, sigmas, 1 / strength)
         return jr.solve(method, study.estimator(m), len(sigmas))[0]
 
     return jax.vmap(reconstruct)(m)

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 
 from jaxrecon.core.checks import Space, check_positive_int, check_space
 from jaxrecon.core.operator import LinearOperator
+from jaxrecon.core.self_adjoint import SelfAdjoint
 from jaxrecon.core.tangents import change_along, from_parts, is_zero, real_parts, tied
 from jaxrecon.core.vectors import add_scaled, inner, real_like, scaled, subtract, zeros_like
 
 
-class Normal(LinearOperator):
+class Normal(SelfAdjoint):
     r"""A^H W A + damping I, Hermitian and positive semi-definite.
 
     Args:
@@ -33,19 +34,12 @@ class Normal(LinearOperator):
     def domain(self) -> Space:
         return self.operator.domain
 
-    @property
-    def codomain(self) -> Space:
-        return self.operator.domain
-
     def apply(self, x: Any) -> Any:
         if self.weights is None:
             product = self.operator.normal(x)
         else:
             product = self.operator.adjoint(weigh(self.weights, self.operator.apply(x)))
         return add_scaled(product, self.damping, x)
-
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)
 
 
 def weigh(weights: Any, y: Any) -> Any:

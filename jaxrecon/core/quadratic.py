@@ -8,8 +8,8 @@ import jax
 
 from jaxrecon.core.checks import Space, struct_of
 from jaxrecon.core.normal_equations import solve_positive_definite
-from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
+from jaxrecon.core.self_adjoint import SelfAdjoint
 from jaxrecon.core.vectors import add, add_scaled, scaled
 
 
@@ -29,7 +29,7 @@ def quadratic_prox(f: Any, v: Any, step: Any, *, iterations: int = 100) -> Any:
     return add(v, solve_positive_definite(system, rhs, iterations=iterations))
 
 
-class HessianOperator(LinearOperator):
+class HessianOperator(SelfAdjoint):
     """x -> Q x, Q the Hessian of a quadratic functional."""
 
     functional: Any
@@ -39,18 +39,11 @@ class HessianOperator(LinearOperator):
     def domain(self) -> Space:
         return self.space
 
-    @property
-    def codomain(self) -> Space:
-        return self.space
-
     def apply(self, x: Any) -> Any:
         return self.functional.hessian(x)
 
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)
 
-
-class ProxSystem(LinearOperator):
+class ProxSystem(SelfAdjoint):
     """x -> x + step Q x."""
 
     hessian: HessianOperator
@@ -60,12 +53,5 @@ class ProxSystem(LinearOperator):
     def domain(self) -> Space:
         return self.hessian.space
 
-    @property
-    def codomain(self) -> Space:
-        return self.hessian.space
-
     def apply(self, x: Any) -> Any:
         return add_scaled(x, self.step, self.hessian.apply(x))
-
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)

@@ -25,7 +25,7 @@ from jaxrecon.ct.corrections import (
     virtual_monoenergetic,
     water_polynomial,
 )
-from jaxrecon.ct.datasets import ellipses_geometry, lodopab_geometry
+from jaxrecon.ct.datasets import ellipses_geometry, ellipses_measurements, lodopab_geometry
 from jaxrecon.ct.direct import (
     WINDOWS,
     angular_weights,
@@ -104,6 +104,7 @@ __all__ = [
     "draw_geometry",
     "dual_energy_data",
     "ellipses_geometry",
+    "ellipses_measurements",
     "extrapolate",
     "fan_beam",
     "filter_sinogram",

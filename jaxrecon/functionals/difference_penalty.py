@@ -15,8 +15,8 @@ from jaxrecon.core.checks import Space, check_positive_int, check_space
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import iterate
 from jaxrecon.core.normal_equations import solve_positive_definite
-from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
+from jaxrecon.core.self_adjoint import SelfAdjoint
 from jaxrecon.core.vectors import add, add_scaled, inner, real_like, scaled, subtract, zeros_like
 from jaxrecon.functionals.least_squares import LeastSquares
 from jaxrecon.solvers.pogm import POGM
@@ -186,7 +186,7 @@ def _fixed_point(p: Any, problem: _Dual) -> Any:
     return add(r, jacobian.apply(z))
 
 
-class _Jacobian(LinearOperator):
+class _Jacobian(SelfAdjoint):
     """M, the derivative of the prox of t g* / s at `point`."""
 
     problem: _Dual
@@ -200,11 +200,8 @@ class _Jacobian(LinearOperator):
     def apply(self, x: Any) -> Any:
         return jax.jvp(lambda w: self.problem.prox(w, self.step), (self.point,), (x,))[1]
 
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)
 
-
-class _Implicit(LinearOperator):
+class _Implicit(SelfAdjoint):
     """M - M (I - t D D^H) M."""
 
     jacobian: _Jacobian
@@ -215,10 +212,6 @@ class _Implicit(LinearOperator):
     def domain(self) -> Space:
         return self.jacobian.domain
 
-    @property
-    def codomain(self) -> Space:
-        return self.jacobian.domain
-
     def descended(self, z: Any) -> Any:
         """(I - t D D^H) z."""
         return add_scaled(z, -self.step, self.difference.apply(self.difference.adjoint(z)))
@@ -226,6 +219,3 @@ class _Implicit(LinearOperator):
     def apply(self, x: Any) -> Any:
         moved = self.jacobian.apply(x)
         return subtract(moved, self.jacobian.apply(self.descended(moved)))
-
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)

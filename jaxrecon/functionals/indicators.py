@@ -16,6 +16,9 @@ from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import inner, norm, real_like, subtract
 
+CHECK_ITERATIONS = 20
+"""Applications of A^H A that a check for solutions of A x = m may cost."""
+
 
 def indicator(inside: jax.Array, x: jax.Array) -> jax.Array:
     """0 where `inside` is true, else infinity, in the precision of x."""
@@ -161,6 +164,8 @@ class Affine(Functional):
 
     Raises:
         ValueError, TypeError: data is not in the codomain of A, or holds NaN (when concrete).
+        ValueError: no x has A x = m (checked when concrete, unless the rows are orthonormal, with
+            `CHECK_ITERATIONS` steps of conjugate gradients for the least-squares solution).
     """
 
     operator: LinearOperator
@@ -173,6 +178,28 @@ class Affine(Functional):
         what = "Affine(operator, data)"
         check_space(self.data, self.operator.codomain, what=what, argument="data")
         check_no_nan(self.data, what=what, argument="data")
+        known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self))
+        if known and not self.orthonormal_rows:
+            self._check_solvable(what)
+
+    def _check_solvable(self, what: str) -> None:
+        """With r = m - A x, a solution z has ||r||^2 <= <r, A z> + <A^H r, x>, so that
+        ||z|| >= ||r||^2 / ||A^H r|| - ||x||: out of reach where this is huge beside ||x||."""
+        a, m = self.operator, self.data
+        x = solve_normal(a, a.adjoint(m), iterations=CHECK_ITERATIONS)
+        off = subtract(m, a.apply(x))
+        left, size = norm(off), norm(m)
+        if isinstance(left, Tracer):
+            return
+        precision = float(jnp.finfo(left.dtype).eps)
+        missed = left > np.sqrt(precision) * size
+        if missed and norm(a.adjoint(off)) * norm(x) <= 1e-4 * left**2:
+            raise ValueError(
+                f"{what}: no x has A x = m. The least-squares solution misses m by "
+                f"{float(left / size):.2g} of ||m||, so rows of A contradict each other in these "
+                "data (noise, or more measurements than unknowns). Use LeastSquares(A, m), or "
+                "L2Ball(noise level, m) @ A."
+            )
 
     def __call__(self, x: Any) -> jax.Array:
         measured = self.operator.apply(x)

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 from flax import nnx
 
 from jaxrecon.nn.convolution import Convolution
+from jaxrecon.nn.normalisation import GroupNormalisation
 
 
 class CNN(nnx.Module):
     """x + C_n relu(... relu(C_1 x)): convolutions of any sizes, with a residual connection.
 
-    The defaults are the network of compNET: 9x9 to 64 channels, 1x1 to 32, 5x5 to one.
+    The defaults are the network of compNET: 9x9 to 64 channels, 1x1 to 32, 5x5 to one. Without
+    biases and normalisation f(c x) = c f(x) for c > 0; with a noise map among the inputs that is
+    D(c x, c sigma) = c D(x, sigma).
 
     Args:
         features: channels after each layer but the last.
         sizes: kernel sizes, one more than `features`.
         inputs, outputs: channels in and out.
         residual: add the first `outputs` input channels to the result.
+        dims: axes of an image, 2 or 3.
+        bias: whether the convolutions have one.
+        groups: of :class:`GroupNormalisation` before each relu but the first; None for none.
         rngs: random streams of Flax.
 
     Raises:
         ValueError: numbers of layers that disagree.
 
     Source: Ducros, Lorente Mur and Peyrin, ISBI 2020, doi:10.1109/ISBI45749.2020.9098380; the
-    layers are those of Dong et al., doi:10.1109/TPAMI.2015.2439281.
+    layers are those of Dong et al., doi:10.1109/TPAMI.2015.2439281; networks without biases, Mohan
+    et al., ICLR 2020, doi:10.48550/arXiv.1906.05478.
     """
 
     def __init__(
@@ -37,6 +45,9 @@ class CNN(nnx.Module):
         inputs: int = 1,
         outputs: int = 1,
         residual: bool = True,
+        dims: int = 2,
+        bias: bool = True,
+        groups: int | None = None,
         rngs: nnx.Rngs,
     ):
         if len(sizes) != len(features) + 1:
@@ -50,16 +61,22 @@ class CNN(nnx.Module):
                 channels[i + 1],
                 size=size,
                 scale=0.1 if i == len(features) else 1.0,
+                dims=dims,
+                bias=bias,
                 rngs=rngs,
             )
             for i, size in enumerate(sizes)
+        )
+        self.norms = nnx.List(
+            GroupNormalisation(n, groups) for n in features[1:] if groups is not None
         )
         self.outputs = outputs
         self.residual = residual
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.layers[0](x)
-        for layer in self.layers[1:]:
+        for i, layer in enumerate(self.layers[1:]):
+            y = self.norms[i - 1](y) if i and self.norms else y
             y = layer(jax.nn.relu(y))
         return x[..., : self.outputs] + y if self.residual else y
 
@@ -72,8 +89,7 @@ class DnCNN(CNN):
     Args:
         depth: number of convolutions, at least 2.
         features: channels between them.
-        inputs, outputs: channels in and out.
-        rngs: random streams of Flax.
+        options: inputs, outputs, dims, bias, groups and rngs, as in :class:`CNN`.
 
     Source: Zhang et al., Beyond a Gaussian denoiser, doi:10.1109/TIP.2017.2662206.
     """
@@ -82,13 +98,8 @@ class DnCNN(CNN):
         self,
         depth: int = 17,
         features: int = 64,
-        *,
-        inputs: int = 1,
-        outputs: int = 1,
-        rngs: nnx.Rngs,
+        **options: Any,
     ):
         if depth < 2:
             raise ValueError(f"DnCNN: depth must be at least 2, got {depth}.")
-        super().__init__(
-            (features,) * (depth - 1), (3,) * depth, inputs=inputs, outputs=outputs, rngs=rngs
-        )
+        super().__init__((features,) * (depth - 1), (3,) * depth, **options)

@@ -4,7 +4,9 @@ XLA's CPU backend runs a convolution well only in its canonical form: NHWC image
 The gradients that autodiff writes are not in that form, and inside `lax.scan` nothing repairs
 them. Here both gradients are written as canonical convolutions, tied to the forward by `matched`,
 so that forward mode, reverse mode, vmap and every order of derivative work. Elsewhere the same
-code is as good as any: cuDNN and TPU compilers choose layouts by themselves.
+code is as good as any: cuDNN and TPU compilers choose layouts by themselves. The gradient of a
+kernel contracts over the batch, and so starves on CPU when there are few images; there they are
+cut into strips.
 """
 
 from __future__ import annotations
@@ -19,75 +21,134 @@ from jax import lax
 
 from jaxrecon.core import matched, struct
 
-_NHWC = ("NHWC", "HWIO", "NHWC")
+_LAYOUTS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
+_STRIPS = 8
+"""The gradient of a kernel contracts over the batch: fewer images are cut into so many strips."""
 
 
-def _same(x: Any, kernel: Any) -> jax.Array:
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_NHWC)
+def _correlate(x: Any, kernel: Any, padding: Any = "SAME") -> jax.Array:
+    ones = (1,) * (x.ndim - 2)
+    return lax.conv_general_dilated(x, kernel, ones, padding, dimension_numbers=_LAYOUTS[x.ndim])
 
 
-def _same_transposed_image(kernel: Any, y: Any) -> jax.Array:
-    flipped = kernel[::-1, ::-1].swapaxes(2, 3).conj()
-    return _same(lax.optimization_barrier(y), flipped)
+def _in_image_transposed(kernel: Any, y: Any) -> jax.Array:
+    axes = tuple(range(kernel.ndim - 2))
+    flipped = jnp.flip(kernel, axes).swapaxes(-1, -2).conj()
+    return _correlate(lax.optimization_barrier(y), flipped)
 
 
-def _same_of_kernel(x: Any, kernel: Any) -> jax.Array:
-    return _same(x, kernel)
+def _half(size: int) -> tuple[int, int]:
+    return (size - 1) // 2, (size - 1) - (size - 1) // 2
 
 
-def _same_transposed_kernel(x: Any, y: Any, size: tuple[int, int]) -> jax.Array:
-    images, outputs = lax.optimization_barrier(
-        (x.transpose(3, 1, 2, 0).conj(), y.transpose(1, 2, 0, 3))
-    )
-    padding = [((n - 1) // 2, (n - 1) - (n - 1) // 2) for n in size]
-    kernel = lax.conv_general_dilated(images, outputs, (1, 1), padding, dimension_numbers=_NHWC)
-    return lax.optimization_barrier(kernel).transpose(1, 2, 0, 3)
+def _kernel_of(x: Any, y: Any, padding: Any) -> jax.Array:
+    """sum_p conj(x_(p + k)) y_p for all k: the batch takes the place of the channels."""
+    images, outputs = lax.optimization_barrier((x.swapaxes(0, -1).conj(), jnp.moveaxis(y, 0, -2)))
+    kernel = _correlate(images, outputs, padding)
+    return jnp.moveaxis(lax.optimization_barrier(kernel), 0, -2)
 
 
-_in_image, _ = matched(lambda w, x: _same(x, w), _same_transposed_image)
+def _in_kernel_transposed(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
+    return _kernel_of(x, y, [_half(n) for n in size])
+
+
+def _in_kernel_transposed_by_strips(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
+    """The same with images cut along their first axis, into strips of x that overlap."""
+    before, after = _half(size[0])
+    count = -(-_STRIPS // x.shape[0])
+    length = -(-x.shape[1] // count)
+    rest = [(0, 0)] * (x.ndim - 2)
+    missing = count * length - x.shape[1]
+    x = jnp.pad(x, [(0, 0), (before, after + missing), *rest])
+    y = jnp.pad(y, [(0, 0), (0, missing), *rest])
+    strips = [x[:, i * length : (i + 1) * length + size[0] - 1] for i in range(count)]
+    y = jnp.stack(jnp.split(y, count, axis=1)).reshape(-1, length, *y.shape[2:])
+    return _kernel_of(jnp.concatenate(strips), y, [(0, 0), *(_half(n) for n in size[1:])])
+
+
+_in_image, _ = matched(lambda w, x: _correlate(x, w), _in_image_transposed)
 
 
 @lru_cache
-def _in_kernel(size: tuple[int, int]) -> Any:
+def _in_kernel(size: tuple[int, ...]) -> Any:
     """x fixed, linear in the kernel; its adjoint gives a kernel of the size given."""
-    forward, _ = matched(_same_of_kernel, partial(_same_transposed_kernel, size=size))
+
+    def adjoint(x: Any, y: Any) -> jax.Array:
+        whole = partial(_in_kernel_transposed, size=size)
+        if x.shape[0] >= _STRIPS or x.shape[1] < 2 * _STRIPS:
+            return whole(x, y)
+        strips = partial(_in_kernel_transposed_by_strips, size=size)
+        return lax.platform_dependent(x, y, cpu=strips, default=whole)
+
+    forward, _ = matched(_correlate, adjoint)
     return forward
 
 
 @jax.custom_jvp
+def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _correlate(x, kernel)
+
+
+@_convolve.defjvp
+def _convolve_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    (x, kernel), (dx, dkernel) = primals, tangents
+    tangent = _in_image(kernel, dx) + _in_kernel(kernel.shape[:-2])(x, dkernel)
+    return _correlate(x, kernel), tangent
+
+
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolution of network layers (a correlation): same size, zero padding, stride 1.
 
+    A kernel of size one is a product of matrices.
+
     Args:
-        x: (batch, y, x, channel in).
-        kernel: (rows, columns, channel in, channel out), both sizes odd.
+        x: (batch, y, x, channel in), or (batch, z, y, x, channel in).
+        kernel: (rows, columns, channel in, channel out), or (planes, rows, columns, ...), all
+            sizes odd.
 
     Returns:
-        (batch, y, x, channel out), of the dtype of x.
+        (batch, y, x, channel out) or (batch, z, y, x, channel out), of the dtype of x.
+
+    Raises:
+        ValueError: axes or channels that do not fit.
     """
-    return _same(x, kernel)
+    if x.ndim not in _LAYOUTS or kernel.ndim != x.ndim or kernel.shape[-2] != x.shape[-1]:
+        raise ValueError(
+            "convolve expected images (batch, y, x, channel) or volumes (batch, z, y, x, channel) "
+            f"and a kernel (..., channel, channel out) of as many axes, got {x.shape} and "
+            f"{kernel.shape}."
+        )
+    if kernel.size == kernel.shape[-2] * kernel.shape[-1]:
+        return x @ kernel.reshape(kernel.shape[-2:])
+    return _convolve(x, kernel)
 
 
-@convolve.defjvp
-def _convolve_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
-    (x, kernel), (dx, dkernel) = primals, tangents
-    tangent = _in_image(kernel, dx) + _in_kernel(kernel.shape[:2])(x, dkernel)
-    return _same(x, kernel), tangent
+@lru_cache
+def _on_pixels(shape: tuple[int, ...]) -> Any:
+    """One value per channel to images; its adjoint sums by a product, faster than a reduction."""
+
+    def total(_: Any, y: Any) -> jax.Array:
+        pixels = y.reshape(-1, y.shape[-1])
+        return jnp.ones(len(pixels), y.dtype) @ pixels
+
+    forward, _ = matched(lambda _, b: jnp.broadcast_to(b, shape), total)
+    return partial(forward, ())
 
 
 class Convolution(nnx.Module):
-    """y = convolve(x, kernel) + bias, for x of shape (batch, y, x, channel in).
+    """y = convolve(x, kernel) + bias, for x of shape (batch, y, x, channel in), or with z before y.
 
     Args:
         inputs, outputs: numbers of channels.
         size: side of the kernel, odd.
+        dims: axes of an image, 2 or 3.
         scale: factor on the initial kernel (He normal); 0 makes a layer that starts at zero, as
             the last layer of a residual branch may.
         bias: whether there is one.
         rngs: random streams of Flax; uses `params`.
 
     Raises:
-        ValueError: an even size.
+        ValueError: an even size, or other than 2 or 3 axes.
     """
 
     def __init__(
@@ -96,42 +157,23 @@ class Convolution(nnx.Module):
         outputs: int,
         *,
         size: int = 3,
+        dims: int = 2,
         scale: float = 1.0,
         bias: bool = True,
         rngs: nnx.Rngs,
     ):
         if size % 2 == 0:
             raise ValueError(f"Convolution: the kernel size must be odd, got {size}.")
-        initial = jax.nn.initializers.he_normal()(rngs.params(), (size, size, inputs, outputs))
+        if dims not in (2, 3):
+            raise ValueError(f"Convolution: dims must be 2 or 3, got {dims}.")
+        shape = (*(size,) * dims, inputs, outputs)
+        initial = jax.nn.initializers.he_normal()(rngs.params(), shape)
         self.kernel = nnx.Param(scale * initial)
         self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = convolve(x, self.kernel[...].astype(x.dtype))
-        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
-
-
-def space_to_depth(x: jax.Array, factor: int = 2) -> jax.Array:
-    """(batch, y, x, c) to (batch, y / f, x / f, f f c), a permutation of the pixels.
-
-    Raises:
-        ValueError: sides that are no multiples of the factor.
-    """
-    b, rows, columns, c = x.shape
-    if rows % factor or columns % factor:
-        raise ValueError(
-            f"space_to_depth: the image sides {(rows, columns)} must be multiples of {factor}; "
-            "pad or crop the image."
-        )
-    x = x.reshape(b, rows // factor, factor, columns // factor, factor, c)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, rows // factor, columns // factor, -1)
-
-
-def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
-    """The inverse of :func:`space_to_depth`."""
-    b, rows, columns, c = x.shape
-    x = x.reshape(b, rows, columns, factor, factor, c // factor**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, rows * factor, columns * factor, -1)
+        return y if self.bias is None else y + _on_pixels(y.shape)(self.bias[...].astype(x.dtype))
 
 
 @lru_cache

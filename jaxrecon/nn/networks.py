@@ -10,59 +10,46 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def on_images(network: Callable, images: jax.Array, *maps: Any) -> jax.Array:
+def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -> jax.Array:
     """Apply a network of (batch, y, x, channel) to images (..., y, x).
 
+    A complex image is two channels, real and imaginary part, on the way in and on the way out.
+
     Args:
-        network: module or function with one output channel.
-        images: real (..., y, x); leading axes are a batch.
-        maps: further input channels, each a number, one value per image (...), or an image
+        network: module or function; its first output channel is the result, or its first two where
+            the images are complex.
+        images: (..., y, x), real or complex; leading axes are a batch.
+        maps: further input channels, each a real number, one value per image (...), or an image
             (..., y, x), e.g. the noise level of each image.
+        dims: axes of an image; 3 for volumes (..., z, y, x), whose networks take
+            (batch, z, y, x, channel).
 
     Returns:
-        (..., y, x), of the dtype of `images`.
+        as `images`, in shape and dtype.
 
     Raises:
-        ValueError: fewer than two axes.
+        ValueError: fewer than `dims` axes, or a network with too few output channels.
     """
-    if images.ndim < 2:
-        raise ValueError(f"on_images expected images (..., y, x), got the shape {images.shape}.")
-    batch = images.reshape(-1, *images.shape[-2:])
-    channels = [batch]
+    if images.ndim < dims:
+        axes = "(..., y, x)" if dims == 2 else "(..., z, y, x)"
+        raise ValueError(f"on_images expected images {axes}, got the shape {images.shape}.")
+    is_complex = jnp.iscomplexobj(images)
+    parts = [images.real, images.imag] if is_complex else [images]
     for extra in maps:
-        extra = jnp.asarray(extra, images.dtype)
-        if extra.shape == images.shape[:-2]:
-            extra = extra[..., None, None]
-        channels.append(jnp.broadcast_to(extra, images.shape).reshape(batch.shape))
-    out = network(jnp.stack(channels, axis=-1))
-    return out[..., 0].reshape(images.shape)
-
-
-class Normalised(nnx.Module):
-    """A network made equivariant to brightness and contrast: mu + s network((x - mu) / s).
-
-    mu and s are mean and standard deviation of the first channel over the image (s at least
-    `floor`); further channels, such as noise levels, are divided by s. What is learned on one
-    contrast then holds for all.
-
-    Args:
-        network: (batch, y, x, channel) to one channel.
-        floor: smallest s, in the units of the image.
-
-    Source: the normalisation of the U-Nets in Sriram et al., End-to-end variational networks,
-    doi:10.1007/978-3-030-59713-9_7.
-    """
-
-    def __init__(self, network: nnx.Module, floor: float = 1e-2):
-        self.network = network
-        self.floor = floor
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        image = x[..., :1]
-        mean = image.mean(axis=(1, 2), keepdims=True)
-        scale = jnp.sqrt(image.var(axis=(1, 2), keepdims=True) + self.floor**2)
-        shifted = jnp.concatenate([image - mean, x[..., 1:]], axis=-1) / scale
-        return mean + scale * self.network(shifted)  # type: ignore[operator]
+        extra = jnp.asarray(extra, parts[0].dtype)
+        if extra.ndim and extra.shape == images.shape[:-dims]:
+            extra = extra.reshape(*extra.shape, *(1,) * dims)
+        parts.append(jnp.broadcast_to(extra, images.shape))
+    channels = jnp.stack(parts, axis=-1)
+    out = network(channels.reshape(-1, *channels.shape[-dims - 1 :]))
+    needed = 2 if is_complex else 1
+    if out.shape[-1] < needed:
+        raise ValueError(
+            f"on_images: {images.dtype} images need {needed} output channels, got {out.shape[-1]}; "
+            "make the network with inputs=2 and outputs=2 for complex images."
+        )
+    out = jax.lax.complex(out[..., 0], out[..., 1]) if is_complex else out[..., 0]
+    return out.reshape(images.shape)
 
 
 def stacked(make: Callable[[nnx.Rngs], nnx.Module], count: int, key: jax.Array) -> Any:

@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
-from jaxrecon.nn.convolution import Convolution, depth_to_space, space_to_depth
-
-
-class ResidualBlock(nnx.Module):
-    """x + C_2 relu(C_1 x), 3x3, with the second convolution near zero at the start."""
-
-    def __init__(self, features: int, *, rngs: nnx.Rngs):
-        self.first = Convolution(features, features, rngs=rngs)
-        self.second = Convolution(features, features, scale=0.1, rngs=rngs)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return x + self.second(jax.nn.relu(self.first(x)))
+from jaxrecon.nn.convolution import Convolution
+from jaxrecon.nn.residual import ResidualBlock
+from jaxrecon.nn.resolution import (
+    Downsample,
+    Upsample,
+    check_image,
+    depth_to_space,
+    space_to_depth,
+)
 
 
 class UNet(nnx.Module):
     """Residual U-Net: x + U(x), with U seeing a receptive field of the whole patch.
 
-    Resolution changes are reshapes with 1x1 convolutions (a 2x2 strided convolution written as a
-    matrix product), skip connections are added, and there is no normalisation, so that an image's
-    result depends on that image alone. With `fold` > 1 blocks of pixels become channels first, as
-    in FFDNet: fold^2 times fewer positions.
+    Resolution changes by 2x2 convolutions of stride 2 and their transposes, and skip connections
+    are added. There is no batch normalisation: an image's result depends on that image alone. With
+    `fold` > 1 blocks of pixels become channels first, as in FFDNet: fold^2 times fewer positions.
+    Without biases and normalisation f(c x) = c f(x) for c > 0.
 
     Args:
         features: channels per level, finest first.
         blocks: residual blocks per level on either way.
         fold: side of the blocks of pixels that become channels.
         inputs, outputs: channels in and out; the first `outputs` inputs are added to the result.
+        dims: axes of an image, 2 or 3.
+        bias: whether the convolutions have one.
+        groups: of :class:`GroupNormalisation` in the residual blocks; None for none.
         rngs: random streams of Flax.
 
-    `x` has the shape (batch, y, x, inputs), y and x multiples of fold * 2^(levels - 1).
+    `x` has the shape (batch, y, x, inputs) or (batch, z, y, x, inputs), with sides that are
+    multiples of fold * 2^(levels - 1).
+
+    Raises:
+        ValueError: no features; other channels or sides than these.
 
     Source: Ronneberger et al., doi:10.1007/978-3-319-24574-4_28; residual form and noise map, Zhang
     et al., DRUNet, doi:10.1109/TPAMI.2021.3088914; folding, FFDNet, doi:10.1109/TIP.2018.2839891.
@@ -51,59 +56,46 @@ class UNet(nnx.Module):
         *,
         inputs: int = 1,
         outputs: int = 1,
+        dims: int = 2,
+        bias: bool = True,
+        groups: int | None = None,
         rngs: nnx.Rngs,
     ):
-        levels = len(features)
-        if levels < 1:
+        if len(features) < 1:
             raise ValueError("UNet: features needs at least one level.")
+        options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
+
+        def level(channels: int) -> nnx.List:
+            return nnx.List(
+                ResidualBlock(channels, groups=groups, **options) for _ in range(blocks)
+            )
+
+        pairs = list(pairwise(features))
         self.fold = fold
         self.outputs = outputs
-        self.head = Convolution(inputs * fold**2, features[0], rngs=rngs)
-        self.tail = Convolution(features[0], outputs * fold**2, scale=0.1, rngs=rngs)
-        self.encoders = nnx.List(
-            nnx.List(ResidualBlock(f, rngs=rngs) for _ in range(blocks)) for f in features[:-1]
-        )
-        self.bottom = nnx.List(ResidualBlock(features[-1], rngs=rngs) for _ in range(blocks))
-        self.decoders = nnx.List(
-            nnx.List(ResidualBlock(f, rngs=rngs) for _ in range(blocks)) for f in features[:-1]
-        )
-        self.downs = nnx.List(
-            Convolution(4 * features[i], features[i + 1], size=1, rngs=rngs)
-            for i in range(levels - 1)
-        )
-        self.ups = nnx.List(
-            Convolution(features[i + 1], 4 * features[i], size=1, rngs=rngs)
-            for i in range(levels - 1)
-        )
+        self.head = Convolution(inputs * fold**dims, features[0], **options)
+        self.tail = Convolution(features[0], outputs * fold**dims, scale=0.1, **options)
+        self.encoders = nnx.List(level(fine) for fine, _ in pairs)
+        self.bottom = level(features[-1])
+        self.decoders = nnx.List(level(fine) for fine, _ in pairs)
+        self.downs = nnx.List(Downsample(fine, coarse, **options) for fine, coarse in pairs)
+        self.ups = nnx.List(Upsample(coarse, fine, **options) for fine, coarse in pairs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        self._check(x)
+        multiple = self.fold * 2 ** len(self.downs)
+        check_image(x, self.head, multiple, what="UNet", fold=self.fold)
         y = self.head(space_to_depth(x, self.fold))
         skips = []
         for blocks, down in zip(self.encoders, self.downs, strict=True):
             for block in blocks:
                 y = block(y)
             skips.append(y)
-            y = down(space_to_depth(y))
+            y = down(y)
         for block in self.bottom:
             y = block(y)
         levels = zip(skips[::-1], self.decoders[::-1], self.ups[::-1], strict=True)
         for skip, blocks, up in levels:
-            y = skip + depth_to_space(up(y))
+            y = skip + up(y)
             for block in blocks:
                 y = block(y)
         return x[..., : self.outputs] + depth_to_space(self.tail(y), self.fold)
-
-    def _check(self, x: jax.Array) -> None:
-        inputs = self.head.kernel.shape[2] // self.fold**2
-        multiple = self.fold * 2 ** len(self.downs)
-        if jnp.ndim(x) != 4 or x.shape[-1] != inputs:
-            raise ValueError(
-                f"UNet expected (batch, y, x, {inputs}), got {x.shape}. "
-                "Images (..., y, x) go through nn.on_images."
-            )
-        if x.shape[1] % multiple or x.shape[2] % multiple:
-            raise ValueError(
-                f"UNet: the image sides {x.shape[1:3]} must be multiples of {multiple}; "
-                "pad the image or build the network with fewer levels."
-            )

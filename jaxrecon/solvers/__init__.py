@@ -3,6 +3,7 @@
 from jaxrecon.solvers.accelerated_primal_dual import AcceleratedPrimalDual, accelerated_primal_dual
 from jaxrecon.solvers.adaptive_primal_dual import AdaptivePrimalDual, adaptive_primal_dual
 from jaxrecon.solvers.admm import ADMM, admm
+from jaxrecon.solvers.anderson import Anderson, anderson
 from jaxrecon.solvers.barzilai_borwein import BarzilaiBorwein, barzilai_borwein
 from jaxrecon.solvers.bsrem import BSREM, bsrem
 from jaxrecon.solvers.cgls import CGLS, cgls
@@ -87,6 +88,7 @@ __all__ = [
     "SVRG",
     "AcceleratedPrimalDual",
     "AdaptivePrimalDual",
+    "Anderson",
     "BarzilaiBorwein",
     "Choice",
     "ConjugateGradient",
@@ -115,6 +117,7 @@ __all__ = [
     "accelerated_primal_dual",
     "adaptive_primal_dual",
     "admm",
+    "anderson",
     "barzilai_borwein",
     "bsrem",
     "cgls",

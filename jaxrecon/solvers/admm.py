@@ -49,20 +49,48 @@ class ADMM(Method):
         return ADMMState(x0, z, zeros_like(z), penalty, starts, jnp.zeros((), jnp.int32))
 
     def step(self, state: ADMMState) -> ADMMState:
-        penalty, (x_start, z_start) = state.penalty, state.starts
-        target = subtract(state.z, state.u)
-        x, x_start = self.x_update.from_start(target, penalty, state.x, x_start)
-        image = self.operator.apply(x)
-        split = add_scaled(state.z, self.relaxation, subtract(image, state.z))
-        raised = add(split, state.u)
-        z, z_start = self.composed.prox_from(raised, 1 / penalty, z_start)
-        u = subtract(raised, z)
-        if self.adaptive:
-            misfit = norm(subtract(image, z)) * norm(u)
-            motion = norm(subtract(z, state.z)) * jnp.maximum(norm(image), norm(z))
-            factor = balancing_factor(misfit, motion, state.count)
-            penalty, u = penalty * factor, scaled(1 / factor, u)
-        return ADMMState(x, z, u, penalty, (x_start, z_start), state.count + 1)
+        new, image = admm_step(
+            state,
+            self.operator.apply,
+            self.composed.prox_from,
+            self.x_update.from_start,
+            self.relaxation,
+        )
+        if not self.adaptive:
+            return new
+        misfit = norm(subtract(image, new.z)) * norm(new.u)
+        motion = norm(subtract(new.z, state.z)) * jnp.maximum(norm(image), norm(new.z))
+        factor = balancing_factor(misfit, motion, state.count)
+        return new._replace(penalty=state.penalty * factor, u=scaled(1 / factor, new.u))
+
+
+def admm_step(
+    state: ADMMState,
+    apply: Callable,
+    prox_from: Callable,
+    update_from: Callable,
+    relaxation: Any = 1.0,
+) -> tuple[ADMMState, Any]:
+    r"""One step in scaled form: x, z, and the multiplier u <- u + w - z.
+
+    Args:
+        state: the iterates and the penalty b, with what both maps start from.
+        apply: x -> A x.
+        prox_from: (v, 1 / b, start) -> (prox of g / b at v, next start).
+        update_from: (v, b, x, start) -> (argmin_x f(x) + b/2 ||A x - v||^2, next start).
+        relaxation: w = relaxation * A x + (1 - relaxation) z.
+
+    Returns:
+        (the next state, A x).
+    """
+    penalty, (x_start, z_start) = state.penalty, state.starts
+    x, x_start = update_from(subtract(state.z, state.u), penalty, state.x, x_start)
+    image = apply(x)
+    split = add_scaled(state.z, relaxation, subtract(image, state.z))
+    raised = add(split, state.u)
+    z, z_start = prox_from(raised, 1 / penalty, z_start)
+    u = subtract(raised, z)
+    return ADMMState(x, z, u, penalty, (x_start, z_start), state.count + 1), image
 
 
 def admm(

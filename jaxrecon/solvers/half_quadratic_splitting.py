@@ -38,12 +38,29 @@ class HalfQuadraticSplitting(Method):
         return HalfQuadraticSplittingState(x0, starts, jnp.zeros((), jnp.int32))
 
     def step(self, state: HalfQuadraticSplittingState) -> HalfQuadraticSplittingState:
-        x, (x_start, z_start), k = state
-        penalty = self.penalties[jnp.minimum(k, self.penalties.size - 1)]
-        image = self.operator.apply(x)
-        z, z_start = self.composed.prox_from(image, 1 / penalty, z_start)
-        x, x_start = self.x_update.from_start(z, penalty, x, x_start)
-        return HalfQuadraticSplittingState(x, (x_start, z_start), k + 1)
+        penalty = self.penalties[jnp.minimum(state.count, self.penalties.size - 1)]
+
+        def prox_from(x: Any, step: Any, start: Any) -> tuple[Any, Any]:
+            return self.composed.prox_from(self.operator.apply(x), step, start)
+
+        return half_quadratic_step(state, penalty, prox_from, self.x_update.from_start)
+
+
+def half_quadratic_step(
+    state: HalfQuadraticSplittingState, penalty: Any, prox_from: Callable, update_from: Callable
+) -> HalfQuadraticSplittingState:
+    r"""z = prox(x, 1 / penalty), x = update(z, penalty, x): one step of the splitting.
+
+    Args:
+        state: the iterate, with what both maps start from.
+        penalty: b > 0.
+        prox_from: (x, 1 / b, start) -> (z, next start), z the prox of g / b at A x.
+        update_from: (z, b, x, start) -> (argmin_x f(x) + b/2 ||A x - z||^2, next start).
+    """
+    x, (x_start, z_start), k = state
+    z, z_start = prox_from(x, 1 / penalty, z_start)
+    x, x_start = update_from(z, penalty, x, x_start)
+    return HalfQuadraticSplittingState(x, (x_start, z_start), k + 1)
 
 
 def half_quadratic_splitting(

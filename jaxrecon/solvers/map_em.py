@@ -38,8 +38,22 @@ class MAPEM(Method):
         x, c = state.x, real_like(self.penalty_curvature, state.x)
         ratio = data_ratio(self.term, self.operator.apply(x))
         completed = x * self.operator.adjoint(ratio)
-        linear = self.sensitivity + self.penalty.grad(x) - c * x
-        return MAPEMState(_minimiser(x, c, linear, completed))
+        return MAPEMState(map_em_step(x, completed, self.sensitivity, self.penalty.grad(x), c))
+
+
+def map_em_step(
+    x: jax.Array, completed: jax.Array, sensitivity: jax.Array, slope: jax.Array, curvature: Any
+) -> jax.Array:
+    r"""argmin_{t >= 0} sum s t - e log t + p (t - x) + c/2 (t - x)^2, in every pixel alone.
+
+    Args:
+        x: image.
+        completed: e = x A^T (y / (A x + b)).
+        sensitivity: s.
+        slope: p, the gradient of the penalty at x.
+        curvature: c >= 0, that of its majoriser.
+    """
+    return _minimiser(x, curvature, sensitivity + slope - curvature * x, completed)
 
 
 def map_em(f: Any, penalty: Functional, *, penalty_curvature: Any = None) -> MAPEM:

@@ -12,6 +12,7 @@ from jaxrecon.core.functional import Functional
 from jaxrecon.core.normal_equations import Normal, solve_positive_definite
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.pytree import Pytree, static
+from jaxrecon.core.self_adjoint import SelfAdjoint
 from jaxrecon.core.vectors import add, add_scaled, scaled, subtract
 from jaxrecon.solvers.normal_form import normal_form
 from jaxrecon.solvers.step_sizes import is_quadratic
@@ -81,7 +82,7 @@ class QuadraticUpdate(XUpdate):
         )
 
 
-class Augmented(LinearOperator):
+class Augmented(SelfAdjoint):
     """x -> Q x + penalty A^H A x, Q the Hessian of a quadratic functional."""
 
     functional: Functional
@@ -92,15 +93,8 @@ class Augmented(LinearOperator):
     def domain(self) -> Space:
         return self.normal_operator.domain
 
-    @property
-    def codomain(self) -> Space:
-        return self.normal_operator.domain
-
     def apply(self, x: Any) -> Any:
         return add_scaled(self.functional.hessian(x), self.penalty, self.normal_operator.apply(x))
-
-    def adjoint(self, y: Any) -> Any:
-        return self.apply(y)
 
 
 def choose_x_update(

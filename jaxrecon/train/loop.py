@@ -1,36 +1,35 @@
-"""Training: one jitted step on optax, reproducible from a key, resumable from a checkpoint."""
+"""Training: one jitted step on optax, reproducible from a key, resumable at any step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from jaxrecon.core.checks import check_positive_int
-from jaxrecon.nn.convolution import jit
+from jaxrecon.data.stream import Arrays, Stream
+from jaxrecon.train.checkpoints import Checkpoints
+from jaxrecon.train.optimisers import adam_cosine
+from jaxrecon.train.run import Reports, Run
+from jaxrecon.train.step import Options, State, everywhere, make_step, mesh_of, split_arrays
 
 
 class Fit(NamedTuple):
-    """The trained module, and the mean training loss and the validation value of each epoch."""
+    """What :func:`fit` returns; arrays have one entry for each record, in the order of steps."""
 
     module: Any
+    """the trained module: the average where asked for, and the best where patience is given"""
     losses: np.ndarray
+    """mean training loss of the steps since the record before"""
     validation: np.ndarray
-
-
-def adam_cosine(steps: int, learning_rate: float = 1e-3, clip: float = 1.0) -> Any:
-    """Adam with gradients clipped to a norm, a short warm-up, and a cosine decay to 1 %."""
-    warmup = max(1, min(steps // 20, 100))
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.1 * learning_rate, learning_rate, warmup, max(steps, warmup + 1), 0.01 * learning_rate
-    )
-    return optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule))
+    """what `validate` returned, NaN without it"""
+    steps: np.ndarray
+    """how many steps were done"""
 
 
 def fit(
@@ -39,133 +38,151 @@ def fit(
     data: Any,
     *,
     key: jax.Array,
-    epochs: int,
+    epochs: int | None = None,
+    steps: int | None = None,
     batch_size: int = 32,
     optimiser: Any = None,
     learning_rate: float = 1e-3,
+    average: float | None = None,
+    accumulate: int = 1,
+    precision: Any = None,
+    remat: Any = None,
+    devices: Sequence[Any] | None = None,
+    every: int | None = None,
     validate: Callable[[Any], Any] | None = None,
+    maximise: bool = False,
+    patience: int | None = None,
     checkpoints: str | Path | None = None,
+    log: str | Path | None = None,
+    figure: str | Path | None = None,
+    callback: Callable[[int, jax.Array], Any] | None = None,
     progress: Callable[[Iterable, int], Iterable] | None = None,
 ) -> Fit:
-    r"""Minimise the empirical risk (1/n) sum_i loss(module, data_i) over the `nnx.Param`s.
+    r"""Minimise the expected loss E loss(module, batch) over the `nnx.Param`s of a module.
 
-    Every epoch visits all items once, in an order drawn from the key; what does not fill a batch
-    is left out of that epoch. The same key, data and machine give the same parameters bit for
-    bit, also when a run is stopped and resumed from its checkpoints.
+    A step is optimiser(gradient of the loss on one batch). Batch and randomness of step k are pure
+    functions of k and the key: the same key, data and machine give the same parameters bit for
+    bit, also when a run stops at whichever step and is resumed from its checkpoints.
 
     Args:
         module: an NNX module, or any pytree of them. It is not changed; variables other than
             `nnx.Param` stay as they are.
-        loss: (module, batch, key) -> real scalar, the mean over the batch. Measurements can be
-            simulated inside it, with noise from the key.
-        data: pytree of arrays with equal leading axes (items).
-        key: JAX key for the order of the items and the keys of the loss.
-        epochs: passes over the data.
-        batch_size: items a step.
-        optimiser: an optax transformation; :func:`adam_cosine` at `learning_rate` by default.
+        loss: (module, batch, key) -> real scalar, the mean over the batch; see
+            :mod:`jaxrecon.train.losses`. The arrays of a loss that is a pytree, such as those or a
+            ``jax.tree_util.Partial(loss, operator)``, are arguments of the compiled step.
+        data: a :class:`jaxrecon.data.Stream`, or a pytree of arrays with equal leading axes
+            (items): every epoch then visits all once, in an order drawn from the key, and leaves
+            out what does not fill a batch. ``Stream.map`` simulates measurements in the step.
+        key: JAX key for the order of the items and the randomness of stream and loss.
+        epochs, steps: how long; one of the two.
+        batch_size: items a step, for data as arrays.
+        optimiser: an optax transformation, with whichever schedule and clipping;
+            :func:`adam_cosine` at `learning_rate` by default.
         learning_rate: of the default optimiser.
-        validate: module -> number, called after every epoch.
-        checkpoints: folder for orbax checkpoints, one an epoch (the last two are kept). If it
-            holds some already, training goes on after the last.
-        progress: wraps the iterator of epochs and is told their number, e.g.
-            ``lambda it, n: tqdm.tqdm(it, total=n)``. After each epoch ``set_postfix`` is called on
+        average: decay of an exponential moving average of the parameters, e.g. 0.999, which is
+            validated and returned in their place. At step k it is at most (1 + k) / (10 + k).
+        accumulate: parts of a batch that are taken one after another, to save memory; the gradient
+            is the mean over them. Each part gets a key of its own.
+        precision: dtype in which convolutions compute, e.g. ``jnp.bfloat16``; all else, weights
+            and optimiser included, keeps its own: see :func:`in_precision`.
+        remat: a policy of ``jax.checkpoint_policies``: what the backward pass may keep of the
+            forward pass, the rest of which it computes again.
+        devices: e.g. ``jax.devices()``: the items of a batch are dealt out to these, weights are
+            on each; the result is that of one device, to rounding.
+        every: steps between records, each with a validation, log, figure and checkpoint; an epoch
+            by default, or a twentieth of the steps in endless streams.
+        validate: module -> number.
+        maximise: whether a large validation is good, as with PSNR.
+        patience: stop after so many records without a better validation, and return the best.
+        checkpoints: folder for orbax checkpoints (the last two are kept). If it holds some
+            already, training goes on after the last that can be read. One is also written when a
+            step, the data, `validate` or `callback` raise an exception, or on Ctrl-C.
+        log: folder for metrics.csv and metrics.jsonl.
+        figure: PNG file with the losses so far, rewritten at every record.
+        callback: (count of steps done, loss) after every step. Reading the loss waits for it.
+        progress: wraps the iterator of steps and is told their number, e.g.
+            ``lambda it, n: tqdm.tqdm(it, total=n)``. At each record ``set_postfix`` is called on
             what it returns, where that exists.
 
     Returns:
-        Fit(module, losses, validation).
+        Fit(module, losses, validation, steps).
 
     Raises:
-        ValueError: batch larger than the data, or leading axes that disagree.
-        FloatingPointError: the loss of an epoch is not finite.
+        ValueError: a batch larger than the data, leading axes that disagree, neither or both of
+            `epochs` and `steps`, patience without `validate`; checkpoints of another training, or
+            none of which can be read.
+        FloatingPointError: the loss or its gradient is not finite; it names the step. The
+            checkpoints are of before.
     """
-    epochs = check_positive_int(epochs, what="fit", argument="epochs")
-    items = _item_count(data)
-    if batch_size > items:
-        raise ValueError(f"fit: batch_size = {batch_size} is more than the {items} items of data.")
-    steps = items // batch_size
-    optimiser = adam_cosine(epochs * steps, learning_rate) if optimiser is None else optimiser
+    stream = data if isinstance(data, Stream) else Arrays(data, batch_size)
+    steps, every = _length(stream, epochs, steps, every)
+    if patience is not None and validate is None:
+        raise ValueError("fit: patience needs validate, a function module -> number.")
+    optimiser = adam_cosine(steps, learning_rate) if optimiser is None else optimiser
+    mesh = mesh_of(devices)
     graph, parameters, rest = nnx.split(module, nnx.Param, ...)
-    state = optimiser.init(parameters)
-    data = jax.tree.map(jnp.asarray, data)
+    accumulate = check_positive_int(accumulate, what="fit", argument="accumulate")
+    arrays, rebuild = split_arrays((rest, stream, loss))
+    step = make_step(
+        graph, rebuild, optimiser, Options(accumulate, remat, precision, average, mesh)
+    )
+    state = State(
+        _copy(parameters),  # the first step donates them
+        optimiser.init(parameters),
+        None if average is None else _copy(parameters),
+        None if patience is None else _copy(parameters),
+    )
+    keys = tuple(jax.random.split(key))  # of the data, of the loss
+    arrays, keys = everywhere((arrays, keys), mesh)
+    identity = {
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "steps per epoch": stream.steps_per_epoch,
+    }
 
-    def objective(parameters: Any, batch: Any, k: jax.Array) -> jax.Array:
-        return loss(nnx.merge(graph, parameters, rest), batch, k)
+    def module_of(parameters: Any) -> Any:
+        return nnx.merge(graph, parameters, rest)
 
-    def step(parameters: Any, state: Any, data: Any, index: jax.Array, k: jax.Array) -> tuple:
-        batch = jax.tree.map(lambda a: a[index], data)
-        value, gradient = jax.value_and_grad(objective)(parameters, batch, k)
-        updates, state = optimiser.update(gradient, state, parameters)
-        return optax.apply_updates(parameters, updates), state, value
+    def advance(state: State, count: int) -> tuple:
+        raw = stream.read(count, keys[0])
+        return step(state, arrays, raw, np.uint32(count), keys)
 
-    step = jit(step, donate_argnums=(0, 1))
-    parameters = jax.tree.map(jnp.copy, parameters)  # the first step donates them
-    losses, validation, first = np.zeros(epochs), np.full(epochs, np.nan), 0
-    manager = None if checkpoints is None else _manager(checkpoints)
-    if manager is not None and manager.latest_step() is not None:
-        first = int(manager.latest_step()) + 1
-        parameters, state, losses, validation = _restore(
-            manager, (parameters, state, losses, validation)
-        )
-    order = range(first, epochs)
-    bar = order if progress is None else progress(order, len(order))
-    for epoch in bar:
-        epoch_key = jax.random.fold_in(key, epoch)
-        shuffled = jax.random.permutation(epoch_key, items)[: steps * batch_size]
-        values = []
-        for i, index in enumerate(shuffled.reshape(steps, batch_size)):
-            parameters, state, value = step(
-                parameters, state, data, index, jax.random.fold_in(epoch_key, i)
-            )
-            values.append(value)
-        losses[epoch] = float(jnp.mean(jnp.stack(values)))
-        if not np.isfinite(losses[epoch]):
-            raise FloatingPointError(
-                f"fit: the loss became {losses[epoch]} in epoch {epoch}. Lower the learning rate, "
-                "or check the scaling of the operator (step sizes need 1 / ||A||^2)."
-            )
-        if validate is not None:
-            validation[epoch] = float(validate(nnx.merge(graph, parameters, rest)))
-        if manager is not None:
-            _save(manager, epoch, (parameters, state, losses, validation))
-        if hasattr(bar, "set_postfix"):
-            bar.set_postfix(loss=f"{losses[epoch]:.3g}", validation=f"{validation[epoch]:.4g}")  # type: ignore[union-attr]
-    if manager is not None:
-        manager.close()
-    return Fit(nnx.merge(graph, parameters, rest), losses, validation)
+    with Run(
+        everywhere(state, mesh),
+        identity,
+        None if checkpoints is None else Checkpoints(checkpoints),
+        Reports(
+            None if validate is None else lambda parameters: validate(module_of(parameters)),
+            maximise,
+            patience,
+            log,
+            figure,
+            callback,
+        ),
+    ) as run:
+        run.resume(lambda state: everywhere(state, mesh))
+        run.train(advance, steps, every, progress)
+    result = module_of(run.result())
+    if mesh is not None:
+        result = jax.device_put(result, mesh.devices.flat[0])
+    return Fit(result, *(run.record.column(c) for c in ("loss", "validation", "step")))
 
 
-def _item_count(data: Any) -> int:
-    counts = {np.shape(leaf)[0] for leaf in jax.tree.leaves(data)}
-    if len(counts) != 1:
-        raise ValueError(f"fit: data needs arrays with equal leading axes, got {sorted(counts)}.")
-    return counts.pop()
+def _copy(tree: Any) -> Any:
+    return jax.tree.map(jnp.copy, tree)
 
 
-def _manager(folder: str | Path) -> Any:
-    import orbax.checkpoint as ocp
-
-    options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
-    return ocp.CheckpointManager(Path(folder).resolve(), options=options)
-
-
-def _save(manager: Any, epoch: int, tree: Any) -> None:
-    import orbax.checkpoint as ocp
-
-    manager.save(epoch, args=ocp.args.StandardSave(dict(enumerate_leaves(tree))))
-    manager.wait_until_finished()
-
-
-def _restore(manager: Any, tree: Any) -> Any:
-    import orbax.checkpoint as ocp
-
-    like = dict(enumerate_leaves(tree))
-    saved = manager.restore(manager.latest_step(), args=ocp.args.StandardRestore(like))
-    leaves = [saved[name] for name in like]
-    restored = jax.tree.unflatten(jax.tree.structure(tree), leaves)
-    return (*restored[:2], np.array(restored[2]), np.array(restored[3]))
-
-
-def enumerate_leaves(tree: Any) -> list[tuple[str, Any]]:
-    """Leaves with their paths as names, in the order of `jax.tree.leaves`."""
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [(jax.tree_util.keystr(path), leaf) for path, leaf in flat]
+def _length(
+    stream: Stream, epochs: int | None, steps: int | None, every: int | None
+) -> tuple[int, int]:
+    """(steps, steps between records)."""
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"fit: give epochs or steps, one of the two, got {epochs} and {steps}.")
+    if epochs is not None:
+        epochs = check_positive_int(epochs, what="fit", argument="epochs")
+        if stream.steps_per_epoch is None:
+            raise ValueError("fit: an endless stream has no epochs; give steps.")
+        steps = epochs * stream.steps_per_epoch
+    steps = check_positive_int(steps, what="fit", argument="steps")
+    if every is None:
+        every = stream.steps_per_epoch or max(1, steps // 20)
+    return steps, check_positive_int(every, what="fit", argument="every")

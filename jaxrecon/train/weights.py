@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxrecon.train.loop import enumerate_leaves
+from jaxrecon.data.npz import read_npz
+from jaxrecon.train.checkpoints import enumerate_leaves
 
 
 def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
@@ -44,8 +46,10 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
             value = np.round(value / scale).astype(np.int8)
         arrays[name] = value
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
+    fresh = Path(path).with_name(f".{Path(path).name}")
+    with open(fresh, "wb") as file:
         np.savez_compressed(file, **arrays)
+    os.replace(fresh, path)  # a file that is there already stays whole until then
     return Path(path).stat().st_size
 
 
@@ -58,30 +62,30 @@ def load_weights(path: str | Path, module: Any) -> Any:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file holds other variables or shapes than the module.
+        ValueError: the file is damaged, or holds other variables or shapes than the module.
     """
     if not Path(path).exists():
         raise FileNotFoundError(
             f"no weights at '{path}'. Train them first, or check the path given."
         )
     graph, state = nnx.split(module)
-    with np.load(path) as file:
-        names = {name.split("|")[0] for name in file.files}
-        wanted = enumerate_leaves(state)
-        if names != {name for name, _ in wanted}:
+    file = read_npz(path, what="load_weights")
+    names = {name.split("|")[0] for name in file}
+    wanted = enumerate_leaves(state)
+    if names != {name for name, _ in wanted}:
+        raise ValueError(
+            f"load_weights: '{Path(path).name}' holds other variables than the module: "
+            f"{sorted(names ^ {name for name, _ in wanted})[:4]} ... differ."
+        )
+    leaves = []
+    for name, like in wanted:
+        value = file[name]
+        if f"{name}|scale" in file:
+            value = file[f"{name}|scale"] * value
+        if value.shape != like.shape:
             raise ValueError(
-                f"load_weights: '{Path(path).name}' holds other variables than the module: "
-                f"{sorted(names ^ {name for name, _ in wanted})[:4]} ... differ."
+                f"load_weights: '{Path(path).name}' has {name} of shape {value.shape}, the "
+                f"module has {like.shape}. Was it trained with another size?"
             )
-        leaves = []
-        for name, like in wanted:
-            value = file[name]
-            if f"{name}|scale" in file.files:
-                value = file[f"{name}|scale"] * value
-            if value.shape != like.shape:
-                raise ValueError(
-                    f"load_weights: '{Path(path).name}' has {name} of shape {value.shape}, the "
-                    f"module has {like.shape}. Was it trained with another size?"
-                )
-            leaves.append(jnp.asarray(value, like.dtype))
+        leaves.append(jnp.asarray(value, like.dtype))
     return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))

@@ -24,6 +24,15 @@ def drawn(folder: Path, name: str) -> bool:
     return (folder / f"{name}.png").stat().st_size > 10_000
 
 
+def test_they_run(tmp_path):
+    """Of each example one method, on few pixels."""
+    _, figure = optimisation_methods.run(tmp_path, size=16, views=8, seconds=0.01, names=("ISTA",))
+    assert figure is not None
+    results, _ = smooth_methods.run(tmp_path, size=32, steps=20, names=("L-BFGS",))
+    assert results["L-BFGS"]["gap"][-1] < results["L-BFGS"]["gap"][0] < 1
+
+
+@pytest.mark.slow
 def test_methods_meet_at_the_minimum_of_one_ct_problem(tmp_path):
     names = ("L-BFGS", "POGM, restart", "SPDHG")
     lines = []
@@ -48,6 +57,7 @@ def test_all_methods_descend_on_the_ct_problem(tmp_path):
         assert -1e-9 < result["gap"][-1] < 0.5, name
 
 
+@pytest.mark.slow
 def test_smooth_methods_rank_as_theory_says(tmp_path):
     names = ("gradient descent, 1/L", "Nesterov", "L-BFGS")
     results, _ = smooth_methods.run(tmp_path, size=64, steps=40, names=names)
@@ -58,6 +68,7 @@ def test_smooth_methods_rank_as_theory_says(tmp_path):
     assert drawn(tmp_path, "smooth_methods")
 
 
+@pytest.mark.slow
 def test_splitting_methods_agree_and_keep_the_noise_level(tmp_path):
     names = ("ADMM, exact by FFT", "ADMM, conjugate gradients", "FISTA, restart")
     results, _ = splitting_methods.run(tmp_path, size=64, seconds=0.2, steps=500, names=names)
@@ -83,6 +94,7 @@ def test_expectation_maximisation(tmp_path):
     assert drawn(tmp_path, "expectation_maximisation")
 
 
+@pytest.mark.slow
 def test_low_rank_beats_frame_by_frame(tmp_path):
     results, _ = low_rank_dynamic.run(tmp_path, size=32, frames=8, views=15, steps=60)
     change = {name: result["error of change"] for name, result in results.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from examples.parameter_choice import FULL, QUICK, run
+from examples.parameter_choice import FULL, QUICK, Settings, run
 
 
 def check(settings, folder):
@@ -22,6 +22,13 @@ def check(settings, folder):
     np.testing.assert_allclose(curves["sure"][near], curves["predicted"][near], atol=3 * deviation)
 
 
+def test_it_runs(tmp_path):
+    results, _ = run(tmp_path, Settings(side=32, weights=4, iterations=10))
+    assert set(results["rules"]) == {"oracle", "SURE", "GCV", "discrepancy", "L-curve"}
+    assert (tmp_path / "parameter_choice.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_rules_on_a_small_image(tmp_path):
     check(QUICK, tmp_path)
 

@@ -48,6 +48,8 @@ class MethodCase(NamedTuple):
     iterations: int
     tolerance: float
     """on |x - minimiser| / |minimiser| in float64 after `iterations`."""
+    slow_derivatives: bool = False
+    """whether another entry stands for its derivatives in every run, and this one is for -m slow"""
 
 
 def quick_jit(function: Callable) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -9,14 +10,38 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrecon import solve
+from jaxrecon import solve, struct
 from jaxrecon.core.checks import struct_of
 from jaxrecon.core.vectors import inner, norm, subtract
 from tests.laws.cases import MethodCase, collect, quick_jit
 
-each = pytest.mark.parametrize("case", collect("METHODS"), ids=lambda case: case.name)
+CASES = collect("METHODS")
 FEW = 6
 """steps where not convergence but agreement is tested"""
+
+
+def _each(cases: list) -> Any:
+    """All laws of a case in a row, so that what it compiled and made is at hand."""
+    ids = [case.name for case in CASES]
+    return pytest.mark.parametrize("case", cases, ids=ids, scope="module")
+
+
+def _slow(case: MethodCase) -> Any:
+    marks = [pytest.mark.slow] if case.slow_derivatives else []
+    return pytest.param(case, marks=marks, id=case.name)
+
+
+each = _each(CASES)
+
+
+@lru_cache(maxsize=2)
+def _made(case: MethodCase) -> tuple:
+    return case.make(jnp.float64)
+
+
+def _spaces(case: MethodCase) -> tuple:
+    """Method and start in single precision as shapes and dtypes, for which nothing compiles."""
+    return jax.eval_shape(lambda: case.make(jnp.float32)[:2])
 
 
 def _run(method: Any, x0: Any) -> Any:
@@ -28,7 +53,7 @@ def _is_inexact(leaf: Any) -> bool:
 
 
 def _widened(leaf: Any) -> Any:
-    return jnp.float64(leaf) if _is_inexact(leaf) and jnp.ndim(leaf) == 0 else leaf
+    return struct((), jnp.float64) if _is_inexact(leaf) and jnp.ndim(leaf) == 0 else leaf
 
 
 def _assert_close(got: Any, expected: Any, tolerance: float = 1e-11) -> None:
@@ -40,7 +65,7 @@ def _assert_close(got: Any, expected: Any, tolerance: float = 1e-11) -> None:
 @each
 def test_converges_to_the_minimiser(case: MethodCase) -> None:
     with jax.enable_x64(True):
-        method, x0, minimiser = case.make(jnp.float64)
+        method, x0, minimiser = _made(case)
         got = quick_jit(lambda m, x: solve(m, x, case.iterations)[0])(method, x0)
         error = float(norm(subtract(got, minimiser)) / norm(minimiser))
         assert error <= case.tolerance, f"relative error {error:.1e}"
@@ -57,7 +82,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: Me
             traces.append(1)
             return _run(method, x0)
 
-        method, x0, _ = case.make(jnp.float64)
+        method, x0, _ = _made(case)
         first = compiled(method, x0)
         _assert_close(first, _run(method, x0))
         fresh, _, _ = case.make(jnp.float64)
@@ -72,11 +97,11 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: Me
             _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one)
 
 
-@each
+@_each([_slow(case) for case in CASES])
 def test_derivatives_of_the_solution_equal_finite_differences(case: MethodCase) -> None:
     """In operators, data, weights, step sizes and the start at once, forward and reverse."""
     with jax.enable_x64(True):
-        method, x0, _ = case.make(jnp.float64)
+        method, x0, _ = _made(case)
         everything, tree = jax.tree.flatten((method, x0))
         moving = [i for i, a in enumerate(everything) if _is_inexact(a)]  # not keys and counts
         leaves = [jnp.asarray(everything[i]) for i in moving]
@@ -91,8 +116,8 @@ def test_derivatives_of_the_solution_equal_finite_differences(case: MethodCase) 
 
         @quick_jit
         def slopes(at: list, along: list) -> tuple:
-            value, forward = jax.jvp(measured, at, along)
-            gradients = jax.grad(measured, tuple(range(len(at))))(*at)
+            value, slope = jax.linearize(measured, *at)
+            forward, gradients = slope(*along), jax.linear_transpose(slope, *at)(1.0)
             reverse = sum(jnp.sum((g * d).real) for g, d in zip(gradients, along, strict=True))
             return value, forward, reverse
 
@@ -116,7 +141,7 @@ def _draw(rng: Any, like: Any) -> Any:
 @each
 def test_precision_of_the_input_is_kept(case: MethodCase) -> None:
     with jax.enable_x64(True):  # where a stray float64 would show
-        method, x0, _ = case.make(jnp.float32)
+        method, x0 = _spaces(case)
         assert jax.eval_shape(_run, method, x0) == struct_of(x0)
         floats = [a for a in jax.tree.leaves(method) if hasattr(a, "shape") and jnp.ndim(a) > 0]
         assert all(jnp.finfo(a.dtype).bits == 32 for a in floats)
@@ -126,6 +151,5 @@ def test_precision_of_the_input_is_kept(case: MethodCase) -> None:
 
 @each
 def test_lowers_for_accelerators(case: MethodCase) -> None:
-    method, x0, _ = case.make(jnp.float32)
     exported = jax.export.export(jax.jit(_run), platforms=["cuda", "tpu"])
-    assert exported(method, x0).platforms == ("cuda", "tpu")
+    assert exported(*_spaces(case)).platforms == ("cuda", "tpu")

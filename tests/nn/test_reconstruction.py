@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import jaxrecon as jr
 from jaxrecon import nn
-from jaxrecon.functionals import L1, LeastSquares, soft_threshold
-from jaxrecon.linops import Matrix
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.single_pixel import HadamardSubsampling, sequency_order_2d
-from jaxrecon.solvers import ista
 
 SHAPE = (8, 8)
 OPERATOR = HadamardSubsampling(sequency_order_2d(SHAPE)[:20], SHAPE)
@@ -21,33 +17,6 @@ DATA = jax.vmap(OPERATOR)(jax.random.normal(jax.random.key(0), (3, 8, 8)))
 
 def unet(rngs):
     return nn.UNet((4, 6), rngs=rngs)
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_unrolled_soft_threshold_is_ista_bit_for_bit(shared):
-    a = Matrix(jax.random.normal(jax.random.key(1), (12, 30)))
-    m = jax.random.normal(jax.random.key(2), (12,))
-    step, weight, count = jnp.float32(0.01), jnp.float32(0.3), 40
-    fidelity = LeastSquares(a, m)
-
-    @jax.jit
-    def classical(fidelity):
-        return jr.solve(ista(fidelity, weight * L1(), step), jnp.zeros(30), count)[0]
-
-    @jax.jit
-    def unrolled(fidelity):
-        return nn.unrolled_proximal_gradient(
-            fidelity.grad,
-            lambda w, z, s: soft_threshold(z, s * w),
-            weight if shared else jnp.full(count, weight),
-            jnp.full(count, step),
-            jnp.zeros(30),
-            shared=shared,
-        )
-
-    x = classical(fidelity)
-    assert 0 < jnp.count_nonzero(x) < 30
-    np.testing.assert_array_equal(x, unrolled(fidelity))
 
 
 def test_shared_weights_equal_stacked_copies():

@@ -1,5 +1,8 @@
 """Training: it learns, is reproducible, resumes exactly; weights survive files."""
 
+import io
+import zipfile
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +15,19 @@ IMAGES = jnp.asarray(np.random.default_rng(0).random((40, 8, 8)), jnp.float32)
 IMAGES = jnp.cumsum(IMAGES, axis=2) / 8
 
 
+class Small(nnx.Module):
+    """x plus what two convolutions make of it."""
+
+    def __init__(self, width=4, *, rngs):
+        self.first = nn.Convolution(1, width, rngs=rngs)
+        self.second = nn.Convolution(width, 1, scale=0.1, rngs=rngs)
+
+    def __call__(self, x):
+        return x + self.second(jax.nn.relu(self.first(x)))
+
+
 def make():
-    return nn.UNet((4, 6), rngs=nnx.Rngs(0))
+    return Small(rngs=nnx.Rngs(0))
 
 
 def loss(network, images, key):
@@ -119,7 +133,7 @@ def test_weights_survive_a_file(fitted, tmp_path, bits, tolerance):
 
 
 def test_weights_of_stacks_have_scales_of_their_own(tmp_path):
-    stack = nn.stacked(lambda rngs: nn.UNet((4, 6), rngs=rngs), 2, jax.random.key(0))
+    stack = nn.stacked(lambda rngs: Small(rngs=rngs), 2, jax.random.key(0))
     stack = jax.tree.map(lambda a: a.at[1].multiply(1e-3), stack)
     train.save_weights(tmp_path / "w.npz", stack, bits=8)
     loaded = train.load_weights(tmp_path / "w.npz", stack)
@@ -132,9 +146,21 @@ def test_bad_weights(fitted, tmp_path):
         train.load_weights(tmp_path / "none.npz", make())
     train.save_weights(tmp_path / "w.npz", fitted.module)
     with pytest.raises(ValueError, match="another size"):
-        train.load_weights(tmp_path / "w.npz", nn.UNet((4, 8), rngs=nnx.Rngs(0)))
+        train.load_weights(tmp_path / "w.npz", Small(6, rngs=nnx.Rngs(0)))
     with pytest.raises(ValueError, match="other variables"):
         train.load_weights(tmp_path / "w.npz", nn.CNN(rngs=nnx.Rngs(0)))
+    content = (tmp_path / "w.npz").read_bytes()
+    (tmp_path / "w.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="copy cut short"):
+        train.load_weights(tmp_path / "w.npz", make())
+    damaged = bytearray(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.compress_size)
+    name = largest.filename.encode()  # first in its local header, then once more in the directory
+    damaged[content.index(name) + len(name) + largest.compress_size // 2] ^= 255
+    (tmp_path / "w.npz").write_bytes(damaged)
+    with pytest.raises(ValueError, match="could not read"):
+        train.load_weights(tmp_path / "w.npz", make())
     with pytest.raises(ValueError, match="4 to 8, or 32"):
         train.save_weights(tmp_path / "w.npz", make(), bits=3)
 

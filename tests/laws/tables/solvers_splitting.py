@@ -262,24 +262,26 @@ def _sparse_nonnegative(dtype: Any) -> tuple:
 
 METHODS = [
     MethodCase("ADMM, adaptive, complex", _ridge(_adaptive_admm), 400, 1e-13),
-    MethodCase("ADMM, adaptive, total variation", _denoise(_adaptive_denoising), 400, 1e-13),
-    MethodCase("ADMM, Fourier, deblurring", _deblur, 600, 1e-13),
+    MethodCase("ADMM, adaptive, total variation", _denoise(_adaptive_denoising), 400, 1e-13, True),
+    MethodCase("ADMM, Fourier, deblurring", _deblur, 600, 1e-13, True),
     MethodCase("ADMM, Fourier, complex", _complex_deconvolution(_exact_admm), 400, 1e-13),
     MethodCase("primal-dual, Fourier", _complex_deconvolution(_prox_by_fft), 200, 1e-13),
     MethodCase("linearised ADMM, complex", _ridge(_freed(_linearised)), 400, 1e-13),
-    MethodCase("linearised ADMM, total variation", _denoise(_linearised), 400, 1e-13),
+    MethodCase("linearised ADMM, total variation", _denoise(_linearised), 400, 1e-13, True),
     MethodCase("half-quadratic splitting, complex", _half_quadratic, 400, 1e-13),
     # its error falls like 1 / k, and a power of it, not linearly
-    MethodCase("accelerated primal-dual, f", _ridge(_freed(_accelerated)), 2000, 1e-10),
-    MethodCase("accelerated primal-dual, g", _ridge(_freed(_accelerated_dual)), 2000, 1e-13),
+    MethodCase("accelerated primal-dual, f", _ridge(_freed(_accelerated)), 2000, 1e-10, True),
+    MethodCase("accelerated primal-dual, g", _ridge(_freed(_accelerated_dual)), 2000, 1e-13, True),
     MethodCase("accelerated primal-dual, both", _ridge(_freed(_accelerated_both)), 400, 1e-13),
     MethodCase("adaptive primal-dual, complex", _ridge(_freed(_unbalanced)), 400, 1e-13),
-    MethodCase("adaptive primal-dual, total variation", _denoise(adaptive_primal_dual), 300, 1e-13),
+    MethodCase(
+        "adaptive primal-dual, total variation", _denoise(adaptive_primal_dual), 300, 1e-13, True
+    ),
     MethodCase("primal-dual, diagonal steps", _stacked, 400, 1e-13),
     MethodCase("stochastic primal-dual", _stochastic, 1000, 1e-13),
     MethodCase("PD3O, total variation, non-negative", _three(pd3o), 800, 1e-13),
     MethodCase("Douglas-Rachford, complex sparse", _lasso(_douglas_rachford), 200, 1e-13),
     MethodCase("Davis-Yin, sparse non-negative", _sparse_nonnegative, 1000, 1e-13),
-    MethodCase("forward-backward-forward, complex", _rotation, 400, 1e-13),
+    MethodCase("forward-backward-forward, complex", _rotation, 400, 1e-13, True),
     MethodCase("forward-backward-forward, three terms", _three(_tseng), 1600, 1e-13),
 ]

@@ -141,13 +141,13 @@ METHODS = [
     MethodCase("MLEM", _emission(_mlem, 0.0), 400, 1e-13),
     MethodCase("OSEM, balanced and without noise", _balanced, 600, 1e-13),
     MethodCase("MAP-EM", _emission(map_em, SMOOTHNESS), 200, 1e-13),
-    MethodCase("BSREM, one subset", _emission(_bsrem, SMOOTHNESS, 1e-3), 200, 1e-13),
+    MethodCase("BSREM, one subset", _emission(_bsrem, SMOOTHNESS, 1e-3), 200, 1e-13, True),
     # its error falls like its steps, 1 / (1 + 0.3 passes), from a few percent
     MethodCase("BSREM", _emission(_bsrem_subsets, SMOOTHNESS), 3000, 3e-4),
-    MethodCase("SAGA, counts", _emission(_saga, SMOOTHNESS), 600, 1e-13),
-    MethodCase("SVRG, counts", _emission(_svrg, SMOOTHNESS), 800, 1e-13),
+    MethodCase("SAGA, counts", _emission(_saga, SMOOTHNESS), 600, 1e-13, True),
+    MethodCase("SVRG, counts", _emission(_svrg, SMOOTHNESS), 800, 1e-13, True),
     MethodCase("SAGA, complex sparse", _lasso, 6000, 1e-13),
-    MethodCase("SAGA, transmission", _transmission, 12000, 1e-13),
+    MethodCase("SAGA, transmission", _transmission, 12000, 1e-13, True),
     MethodCase("SVRG, complex least squares", _ridge, 6000, 1e-13),
     MethodCase("stochastic gradient, without noise", _consistent, 2400, 1e-13),
 ]

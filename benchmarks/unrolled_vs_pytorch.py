@@ -1,0 +1,132 @@
+"""Training steps of unrolled networks against eager PyTorch, with and without checkpoints, and
+against DeepInverse's unfolded proximal gradient; on CPU.
+
+Compressed sensing, 333 measurements of 64x64 pixels, batch 16; proximal gradient with a shared
+network. All sides have the same weights and data, and their images and gradients are compared
+before anything is timed. They run in turns and never side by side: ours in this process, each peer
+in a process and a virtual environment of its own, which the first run installs from
+benchmarks/requirements. PyTorch is timed in both memory layouts, and the faster one counts. Memory
+is how much the resident memory of the process grows at most during a step.
+
+Run: python benchmarks/unrolled_vs_pytorch.py [--only pytorch deepinverse] [--seconds 30]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers.environment import Worker, environment
+from peers.memory import peak_growth
+
+HERE = Path(__file__).parent
+LAYOUTS = ("contiguous", "channels-last")
+SIDES = {
+    "pytorch": [f"{kind}, {layout}" for kind in ("eager", "checkpointed") for layout in LAYOUTS],
+    "deepinverse": ["unfolded"],
+}
+REQUIREMENTS = {"pytorch": "networks_pytorch", "deepinverse": "optimisation_deepinverse"}
+CASES = {
+    "pytorch": {"steps": 10, "depth": 4, "features": 32},
+    "deepinverse": {"steps": 5, "depth": 7, "features": 64},
+}
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--seconds", type=float, default=30, help="about, for the timing of a case")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
+    return parser.parse_args()
+
+
+def python_of(peer: str, pip: str) -> Path | None:
+    """The Python that has the peer, or None with the reason printed."""
+    wanted = (HERE / "requirements" / f"{REQUIREMENTS[peer]}.txt").read_text().split()
+    try:
+        return environment(REQUIREMENTS[peer].replace("_", "-"), [[*pip.split(), *wanted]])
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"{peer} is not run: pip did not install {' '.join(wanted)}: {error}")
+        return None
+
+
+def check_same(ours: dict, theirs: dict) -> float:
+    """The largest relative difference of image and gradients; raise unless it is rounding."""
+    found = {k: np.linalg.norm(ours[k] - theirs[k]) / np.linalg.norm(theirs[k]) for k in ours}
+    if not max(found.values()) < 1e-3:
+        raise SystemExit(f"the two sides do not compute the same: {found}")
+    return float(max(found.values()))
+
+
+def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
+    from timing import interleaved, milliseconds, print_table, seconds
+    from unrolled_cases import Case, Training, arrays
+
+    data, case = arrays(), Case(**CASES[peer])
+    training = Training(case, data)
+    turns: dict[str, Callable[[], float]] = {"jaxrecon": lambda: seconds(training)}
+    peaks, worker = {}, None
+    if python is not None:
+        path = folder / f"{peer}.npz"
+        settings = json.dumps({"threads": chosen.threads, **case._asdict()})
+        saved: dict[str, Any] = {"settings": settings} | data | training.weights
+        np.savez(path, **saved)
+        worker = Worker(python, HERE / "peers" / f"unrolled_{peer}_worker.py", path)
+        worker.ask(save=str(path.with_suffix(".out.npz")))
+        theirs = dict(np.load(path.with_suffix(".out.npz")))
+        difference = check_same(training.results(), theirs)
+        print(f"largest relative difference of images and gradients: {difference:.1e}")
+        ask = worker.ask
+        for side in SIDES[peer]:
+            peaks[side] = int(theirs[f"memory: {side}"])
+            turns[side] = lambda side=side: ask(work=side)
+    training()
+    peaks["jaxrecon"] = peak_growth(training)
+    once = sum(work() for work in turns.values())
+    rounds = max(5, min(21, int(chosen.seconds / once) - 1))
+    times = interleaved(turns, rounds, warm_up=0, pause=0.02)
+    if worker is not None:
+        worker.close()
+    print(
+        f"\n{case.steps} iterations, {case.depth} layers of {case.features} channels; training "
+        f"step in ms, medians (quartiles) of {rounds} rounds\n"
+    )
+    own = times["jaxrecon"].median
+    rows = []
+    for side, timing in times.items():
+        ratios = f"{own / timing.median:.2f}", f"{peaks['jaxrecon'] / peaks[side]:.2f}"
+        rows.append(
+            [side, milliseconds(timing), ratios[0], f"{peaks[side] / 2**20:.0f}", ratios[1]]
+        )
+    print_table(["", "ms", "ours / its", "MiB", "ours / its"], rows)
+    print(f"compile: {training.compile_seconds:.1f} s")
+
+
+def main() -> None:
+    chosen = options()
+    if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peer
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
+    pythons = {peer: python_of(peer, chosen.pip) for peer in chosen.only}
+    import jax
+
+    print(
+        f"jax {jax.__version__}, {chosen.threads} threads, float32, Python "
+        f"{platform.python_version()}, {platform.machine()}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for peer, python in pythons.items():
+            run_case(peer, python, chosen, Path(folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

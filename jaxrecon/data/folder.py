@@ -1,0 +1,177 @@
+"""Folders of files, one item a file: NumPy arrays, archives of them, or images."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrecon.data.images import to_grey
+from jaxrecon.data.npz import read_npz
+from jaxrecon.data.stream import Indexed
+
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def folder_stream(
+    folder: str | Path, batch_size: int, *, shuffle: bool = True, check: bool = True
+) -> Indexed:
+    """Batches of the files of a folder, in the order of their names or of the key.
+
+    Args:
+        folder: with files of one kind: .npy, an array each; .npz, a dict of arrays each, with the
+            same names; or images (.png, .jpg, .bmp, .tif), which become grey, float32 in [0, 1].
+            Files of other kinds are not looked at.
+        batch_size: files a step.
+        shuffle: see :class:`Indexed`.
+        check: look at the headers of all files now, instead of meeting a bad one while training.
+
+    Returns:
+        A stream of arrays (batch, ...), or of dicts of them; floating point numbers as float32,
+        complex ones as complex64, others as they are.
+
+    Raises:
+        FileNotFoundError: no folder, or no such files in it.
+        ValueError: files of several kinds, or that cannot be read or differ in shape: it names
+            them. A bad file that only shows when it is read raises the same error then.
+        ImportError: pillow is missing, for images.
+    """
+    target = Path(folder)
+    if not target.is_dir():
+        raise FileNotFoundError(f"folder_stream found no folder at '{target}'.")
+    files = sorted(p for p in target.iterdir() if _kind(p) and not p.name.startswith("."))
+    if not files:
+        others = sorted(p.name for p in target.iterdir())[:4]
+        raise FileNotFoundError(
+            f"folder_stream found no .npy, .npz or image files in '{target}'"
+            + (f", only {others} ..." if others else ", which is empty.")
+        )
+    kinds = {_kind(p) for p in files}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"folder_stream expected files of one kind in '{target}', got {sorted(kinds)}; "  # type: ignore[type-var]
+            "put them into folders of their own."
+        )
+    if check:
+        _check(files)
+    return Indexed(_Files(tuple(files)), len(files), batch_size, shuffle)
+
+
+class _Files:
+    """Reads files by their numbers; all like the first."""
+
+    def __init__(self, files: tuple[Path, ...]):
+        self.files = files
+        self.like = _layout(_contents(files[0]))
+
+    def __call__(self, numbers: np.ndarray) -> Any:
+        items = []
+        for n in numbers:
+            item = _contents(self.files[n])
+            _compare(_layout(item), self.like, self.files[n], self.files[0])
+            items.append(item)
+        if isinstance(items[0], dict):
+            return {name: np.stack([item[name] for item in items]) for name in items[0]}
+        return np.stack(items)
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return suffix if suffix in (".npy", ".npz") else "image" if suffix in _IMAGES else ""
+
+
+def _contents(path: Path) -> Any:
+    """The array, or dict of arrays, of one file."""
+    kind = _kind(path)
+    if kind == "image":
+        return _guarded(path, _image)
+    if kind == ".npz":
+        return _single(read_npz(path, what="folder_stream"))
+    return _single(_guarded(path, np.load))
+
+
+def _image(path: Path) -> np.ndarray:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            "folder_stream needs pillow to read images: pip install pillow"
+        ) from error
+    with Image.open(path) as image:
+        pixels = np.asarray(image if image.mode in ("L", "I;16", "F") else image.convert("RGB"))
+    if pixels.dtype == np.uint8:
+        return to_grey(pixels)
+    scale = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+    return (pixels / scale).astype(np.float32)
+
+
+def _single(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {name: _single(a) for name, a in item.items()}
+    kinds = {"f": np.float32, "c": np.complex64}
+    return item.astype(kinds[item.dtype.kind]) if item.dtype.kind in kinds else item
+
+
+def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:
+    try:
+        return read(path)
+    except ImportError:
+        raise
+    except Exception as error:  # each format has errors of its own
+        raise ValueError(
+            f"folder_stream could not read {path}; is it damaged, or was its copy cut short? "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _layout(item: Any) -> dict:
+    """Name -> shape, of what is compared between files."""
+    return {n: a.shape for n, a in item.items()} if isinstance(item, dict) else {"": item.shape}
+
+
+def _compare(layout: dict, like: dict, path: Path, first: Path) -> None:
+    if layout != like:
+        got, expected = (" ".join(f"{n} {s}".strip() for n, s in x.items()) for x in (layout, like))
+        raise ValueError(
+            f"folder_stream expected all items alike, but {path} has {got} and {first.name} "
+            f"{expected}."
+        )
+
+
+def _check(files: list[Path]) -> None:
+    """Raise ValueError with the names of the files that cannot be read."""
+    bad = []
+    for path in files:
+        try:
+            _guarded(path, _HEADERS[_kind(path)])
+        except ValueError as error:
+            bad.append((path.name, str(error)))
+    if bad:
+        names = ", ".join(name for name, _ in bad[:5]) + (" ..." if len(bad) > 5 else "")
+        raise ValueError(
+            f"folder_stream: {len(bad)} of {len(files)} files in '{files[0].parent}' cannot be "
+            f"read: {names}. First: {bad[0][1]}"
+        )
+
+
+def _image_header(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.verify()
+
+
+def _archive_header(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if not archive.namelist():
+            raise ValueError("the archive is empty")
+
+
+_HEADERS: dict[str, Callable[[Path], Any]] = {
+    ".npy": lambda path: np.load(path, mmap_mode="r"),
+    ".npz": _archive_header,
+    "image": _image_header,
+}

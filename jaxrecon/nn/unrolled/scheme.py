@@ -1,0 +1,154 @@
+"""What all unrolled schemes are: steps, the networks in them, who shares them, and a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jaxrecon.core import LinearOperator
+from jaxrecon.functionals import LeastSquares
+from jaxrecon.nn.direct import Frozen
+from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
+from jaxrecon.nn.unrolled.unroll import spread, unroll
+
+
+class UnrolledScheme(nnx.Module):
+    """K steps of a solver with a network in the place of one of its parts.
+
+    Like a :class:`jaxrecon.Method` it has `init`, `step` and `solution`, and the state is that of
+    the solver; what is learned comes as arguments of the step. A subclass defines `init`, `step`
+    and `numbers`.
+
+    Args:
+        network: shared by all steps; or stacked along axis 0 by :func:`jaxrecon.nn.stacked`, one
+            for each step, or for each group of steps.
+        steps: K.
+        shared: True, all steps have the same network; False, each its own; or K indices, step k
+            has network ``shared[k]`` of the stack, e.g. ``(0, 0, 1, 1, 1)``.
+
+    Raises:
+        ValueError: no step, or networks that are not stacked as `shared` says.
+    """
+
+    def __init__(self, network: Any, *, steps: int, shared: bool | Sequence[int]):
+        what = type(self).__name__
+        if steps < 1:
+            raise ValueError(f"{what}: steps must be at least 1, got {steps}.")
+        if not isinstance(shared, bool):
+            shared = tuple(int(k) for k in shared)
+            if len(shared) != steps:
+                raise ValueError(
+                    f"{what}: shared must have one index for each of {steps} steps, got {shared}."
+                )
+        wanted = networks_of(steps, shared)
+        arrays = [leaf for leaf in jax.tree.leaves(network) if hasattr(leaf, "shape")]
+        counts = {leaf.shape[:1] for leaf in arrays}
+        if shared is not True and counts and counts != {(wanted,)}:
+            raise ValueError(
+                f"{what}: weights that are not shared by all steps need {wanted} networks stacked "
+                f"along axis 0, got leading axes {sorted(counts)}; make them with "
+                f"nn.stacked(make, {wanted}, key)."
+            )
+        self.network = network
+        self.steps = steps
+        self.shared = shared
+
+    def init(self, x0: Any) -> Any:
+        """The state at the images x0."""
+        raise NotImplementedError(f"{type(self).__name__} must define init")
+
+    def numbers(self) -> Any:
+        """Numbers of the steps, such as step sizes: a pytree stacked along axis 0."""
+        raise NotImplementedError(f"{type(self).__name__} must define numbers")
+
+    def step(self, fidelity: BatchedFidelity, network: Any, numbers: Any, state: Any) -> Any:
+        """The next state, by the network and the numbers of this step."""
+        raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def solution(self, fidelity: BatchedFidelity, state: Any) -> Any:
+        """The images that the last state stands for."""
+        return state.x
+
+    def __call__(
+        self,
+        operator: LinearOperator,
+        measurements: Any,
+        x0: jax.Array,
+        weights: Any = None,
+        *,
+        fidelity: Callable = LeastSquares,
+        trace: Callable | None = None,
+        remat: bool = True,
+    ) -> Any:
+        """Reconstruct a batch.
+
+        Args:
+            operator: A, on one image (y, x), real or complex.
+            measurements: batch of m, each in the codomain of A.
+            x0: images (batch, y, x) to start from, e.g. ``jax.vmap(A.adjoint)(m)``.
+            weights: batch of W, inverse variances shaped as the measurements; 1 by default.
+            fidelity: (A, m) or (A, m, W) -> Functional f of one image, 1/2 ||A x - m||_W^2 by
+                default. Where A A^H = I, ``lambda A, m: tight(LeastSquares(None, m), A)`` has its
+                prox in closed form.
+            trace: what to record after each step, state -> pytree, for losses on every iterate:
+                ``lambda s: s.x`` for the images.
+            remat: recompute each step in the backward pass: memory of one image a step.
+
+        Returns:
+            (batch, y, x); with a trace (images, history), the records stacked along axis 0.
+        """
+        data = BatchedFidelity(fidelity, operator, measurements, weights)
+
+        def step(network: Any, numbers: Any, state: Any) -> Any:
+            return self.step(data, network, numbers, state)
+
+        state, history = self.run(step, self.init(x0), trace=trace, remat=remat)
+        x = self.solution(data, state)
+        return x if trace is None else (x, history)
+
+    def run(
+        self, step: Callable, state: Any, *, trace: Callable | None = None, remat: bool = True
+    ) -> tuple[Any, Any]:
+        """``state <- step(network_k, numbers_k, state)`` for all k: the last state, and the
+        history, None without a trace."""
+        options: dict[str, Any] = {"trace": trace, "remat": remat}
+        if self.shared is True:
+            network = self.network
+            out = unroll(lambda n, s: step(network, n, s), self.numbers(), state, **options)
+        else:
+            networks = self.network if self.shared is False else spread(self.network, self.shared)
+            out = unroll(lambda p, s: step(*p, s), (networks, self.numbers()), state, **options)
+        return (out, None) if trace is None else out
+
+
+def networks_of(steps: int, shared: bool | Sequence[int]) -> int:
+    """How many networks there are."""
+    return steps if isinstance(shared, bool) else len(set(shared))
+
+
+def per_step(value: Any, steps: int, *, learned: bool) -> nnx.Variable:
+    """A number for each step, (K,): an `nnx.Param` if learned, else :class:`jaxrecon.nn.Frozen`.
+
+    Args:
+        value: one for all steps, or (K,).
+        steps: K.
+        learned: whether they are trained.
+    """
+    numbers = jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), (steps,))
+    return (nnx.Param if learned else Frozen)(numbers)
+
+
+def log_per_step(value: Any, steps: int, *, learned: bool, what: str) -> nnx.Variable:
+    """:func:`per_step` of the logarithm, for numbers that must stay positive.
+
+    Raises:
+        ValueError: a value that is not positive.
+    """
+    if not np.all(np.asarray(value) > 0):
+        raise ValueError(f"{what} must be positive, got {value}.")
+    return per_step(jnp.log(jnp.asarray(value, jnp.result_type(float))), steps, learned=learned)

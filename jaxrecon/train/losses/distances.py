@@ -1,0 +1,109 @@
+"""Distances between batches, from which losses are made: pure functions (x, truth) -> scalar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrecon.core import LinearOperator, Pytree, static
+from jaxrecon.metrics import ssim
+
+Distance = Callable[[Any, Any], jax.Array]
+
+
+def mean_square(x: Any, truth: Any) -> jax.Array:
+    """mean |x - truth|^2 over all entries of arrays or pytrees, real or complex."""
+    return _mean(lambda d: d.real**2 + d.imag**2 if jnp.iscomplexobj(d) else d**2, x, truth)
+
+
+def mean_absolute(x: Any, truth: Any) -> jax.Array:
+    """mean |x - truth| over all entries of arrays or pytrees; its gradient at 0 is 0."""
+
+    def absolute(d: jax.Array) -> jax.Array:
+        zero = d == 0
+        return jnp.where(zero, 0, jnp.abs(jnp.where(zero, 1, d)))
+
+    return _mean(absolute, x, truth)
+
+
+def _mean(function: Callable, x: Any, truth: Any) -> jax.Array:
+    differences = jax.tree.leaves(jax.tree.map(jnp.subtract, x, truth))
+    total = sum(jnp.sum(function(d)) for d in differences)
+    return total / sum(d.size for d in differences)  # type: ignore[return-value]
+
+
+class StructuralDissimilarity(Pytree):
+    """1 - SSIM, the mean over a batch of real images (..., y, x).
+
+    Args:
+        data_range: as in :func:`jaxrecon.metrics.ssim`.
+    """
+
+    data_range: Any
+
+    def __call__(self, x: jax.Array, truth: jax.Array) -> jax.Array:
+        return 1 - jnp.mean(ssim(x, truth, self.data_range))
+
+
+class Weighted(Pytree):
+    """sum_i w_i d_i(x, truth).
+
+    Args:
+        weights: w_i, traced.
+        distances: static; as many functions, or a pytree of callables.
+
+    Raises:
+        ValueError: as many weights as distances are needed.
+
+    Source: Zhao, Gallo, Frosio and Kautz 2017, doi:10.1109/TCI.2016.2644865.
+    """
+
+    weights: tuple
+    distances: tuple
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.weights) != len(self.distances):
+            raise ValueError(
+                f"Weighted needs one weight for each distance, got {len(self.weights)} weights for "
+                f"{len(self.distances)} distances."
+            )
+
+    def __call__(self, x: Any, truth: Any) -> jax.Array:
+        pairs = zip(self.weights, self.distances, strict=True)
+        return sum(w * distance(x, truth) for w, distance in pairs)  # type: ignore[return-value]
+
+
+class InMeasurements(Pytree):
+    """d(A x, A truth): a distance of images as the measurement sees them.
+
+    Args:
+        distance: d.
+        operator: A, on one image.
+    """
+
+    distance: Any
+    operator: LinearOperator
+
+    def __call__(self, x: jax.Array, truth: jax.Array) -> jax.Array:
+        apply = jax.vmap(self.operator.apply)
+        return self.distance(apply(x), apply(truth))
+
+
+class NormalisedL1L2(Pytree):
+    """||x - truth||_2 / ||truth||_2 + ||x - truth||_1 / ||truth||_1 over the whole batch.
+
+    Source: Yaman et al. 2020, doi:10.1002/mrm.28378, equation 10.
+    """
+
+    floor: float = static(default=1e-12)
+
+    def __call__(self, x: jax.Array, truth: jax.Array) -> jax.Array:
+        ones = jnp.zeros_like(truth)
+        square = mean_square(x, truth) / (mean_square(truth, ones) + self.floor)
+        positive = square > 0
+        root = jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+        return root + mean_absolute(x, truth) / (mean_absolute(truth, ones) + self.floor)

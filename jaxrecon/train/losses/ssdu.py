@@ -1,0 +1,87 @@
+"""Training on incomplete measurements alone: a part of them is held out and predicted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrecon.core import LinearOperator, static
+from jaxrecon.core.checks import check_positive_int
+from jaxrecon.linops.diagonal import Diagonal
+from jaxrecon.train.losses.base import Loss
+from jaxrecon.train.losses.distances import NormalisedL1L2
+
+
+class SSDU(Loss):
+    r"""d(L A f(T m, T A), L m), where T and L are a random split of the measurements.
+
+    Self-supervision by data undersampling: f sees the operator T A and the data T m, entries not
+    in T being 0, and is compared on those in L, T and L disjoint. A new split is drawn at every
+    step, the same for the whole batch. With the mean square as d and noise of mean zero that is
+    independent between entries, the expectation is E mean |L (A f(T m) - A x)|^2 plus the variance
+    of L m: that of training on the held-out entries of noiseless data.
+
+    Args:
+        reconstruct, operator: see :class:`Loss`; A has one array as its data, zero where nothing
+            was measured.
+        axes: static; axes of the data of one image along which entries are drawn one by one, e.g.
+            (0,) for the views of a sinogram (view, column), or (-2, -1) for k-space
+            (coil, y, x). Entries along the other axes go together.
+        held_out: fraction of the measured entries in L, between 0 and 1; 0.4 in the paper.
+        kept: those always in T, such as the centre of k-space; an array of booleans that
+            broadcasts to the drawn axes, or None.
+        measured: those that were measured at all, likewise.
+        distance: d; :class:`NormalisedL1L2` is the paper's.
+
+    Raises:
+        ValueError: no operator.
+
+    Source: Yaman et al. 2020, doi:10.1002/mrm.28378.
+    """
+
+    axes: tuple[int, ...] = static(default=(-1,))
+    held_out: Any = 0.4
+    kept: Any = None
+    measured: Any = None
+    distance: Any = NormalisedL1L2()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.operator is None or not hasattr(self.operator.codomain, "shape"):
+            raise ValueError("SSDU needs an operator that has one array as its data.")
+
+    def split(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(T, L) as masks of 0 and 1 that broadcast to the data of one image."""
+        space = self._operator.codomain
+        drawn = {axis % len(space.shape) for axis in self.axes}
+        shape = tuple(n if i in drawn else 1 for i, n in enumerate(space.shape))
+        size = tuple(n for n in shape if n > 1)
+        out = jax.random.bernoulli(key, self.held_out, shape)
+        if self.kept is not None:
+            out = out & ~jnp.broadcast_to(self.kept, size).reshape(shape)
+        inside = jnp.ones(shape, bool)
+        if self.measured is not None:
+            inside = jnp.broadcast_to(self.measured, size).reshape(shape)
+        dtype = jnp.finfo(space.dtype).dtype
+        return (inside & ~out).astype(dtype), (inside & out).astype(dtype)
+
+    @property
+    def _operator(self) -> LinearOperator:
+        assert self.operator is not None
+        return self.operator
+
+    def __call__(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
+        seen, hidden = self.split(key)
+        space = self._operator.codomain
+        part = Diagonal(seen, space.shape, space.dtype) @ self._operator
+        x = self.reconstruct(module, part, seen * batch)
+        return self.distance(hidden * self.predicted(x), hidden * batch)
+
+
+def centre_mask(length: int, count: int) -> jax.Array:
+    """(length,) booleans, true for the `count` entries in the middle: the centre of k-space."""
+    count = check_positive_int(count, what="centre_mask", argument="count")
+    distance = jnp.arange(length) - (length - count) // 2
+    return (distance >= 0) & (distance < count)

@@ -1,0 +1,192 @@
+"""The course of one training: steps, records, checkpoints, and what ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrecon.train.checkpoints import Checkpoints
+from jaxrecon.train.record import Record, postfix, write_figure, write_log
+from jaxrecon.train.step import State
+
+_AHEAD = 2
+"""So many steps may wait for the device, so that the host's batches do not pile up."""
+
+
+class Reports(NamedTuple):
+    """What is looked at and written on the way; :func:`jaxrecon.train.fit` documents it."""
+
+    validate: Callable[[Any], Any] | None
+    maximise: bool
+    patience: int | None
+    log: str | Path | None
+    figure: str | Path | None
+    callback: Callable[[int, jax.Array], Any] | None
+
+
+class Run:
+    """A training under way: its state, how many steps are done, and what was recorded.
+
+    As a context it writes a checkpoint when it is left by an exception, but for one that says that
+    the numbers are no longer finite.
+
+    Args:
+        state: to start from.
+        identity: what must be the same for a checkpoint to be continued, as JSON holds it.
+        checkpoints: where states are kept, or None.
+        reports: what is looked at and written.
+    """
+
+    def __init__(
+        self, state: State, identity: dict, checkpoints: Checkpoints | None, reports: Reports
+    ):
+        self.state = state
+        self.identity = identity
+        self.checkpoints = checkpoints
+        self.reports = reports
+        self.record = Record()
+        self.done = 0
+        self._ready = False
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, *_: Any) -> None:
+        failed = kind is not None and issubclass(kind, (Exception, KeyboardInterrupt))
+        try:
+            if failed and self._ready and self.record.first_not_finite() is None:
+                self.save()
+        finally:
+            if self.checkpoints is not None:
+                self.checkpoints.close()
+
+    def resume(self, place: Callable[[State], State]) -> None:
+        """Continue from the last good checkpoint, if there is one.
+
+        Args:
+            place: puts a state that was read where it belongs.
+
+        Raises:
+            ValueError: the checkpoints are of another training, or none of them can be read.
+        """
+        found = None if self.checkpoints is None else self.checkpoints.restore(self.state)
+        if found is not None:
+            self.done, state, notes = found
+            for name, value in self.identity.items():
+                if notes["identity"][name] != value:
+                    raise ValueError(
+                        f"fit: the training in '{self.checkpoints.folder}' had another {name} "  # type: ignore[union-attr]
+                        f"({notes['identity'][name]}) than this one ({value}), so it cannot be "
+                        "resumed. Give another folder to start anew."
+                    )
+            self.state = place(state)
+            self.record = Record(notes["rows"], notes["pending"])
+            self._began -= notes["seconds"]
+        self._ready = True
+
+    def train(
+        self,
+        advance: Callable[[State, int], tuple],
+        steps: int,
+        every: int,
+        progress: Callable[[Iterable, int], Iterable] | None,
+    ) -> None:
+        """Do the steps that are left, with a record after every `every` of them and at the end.
+
+        Args:
+            advance: (state, number of the step) -> (state, numbers).
+            steps: in all.
+            every: steps between records.
+            progress: see :func:`jaxrecon.train.fit`.
+        """
+
+        def due() -> bool:
+            at_end = self.done % every == 0 or self.done == steps
+            return bool(self.record.pending) and at_end
+
+        order = range(self.done, steps)
+        bar: Any = order if progress is None else progress(order, len(order))
+        if due():  # the run before ended within its record
+            self.settle(bar)
+        for count in bar if not self.exhausted() else ():
+            self.state, numbers = advance(self.state, count)
+            self.record.pending.append(numbers)
+            self.done = count + 1
+            self._check_finite(latest=len(self.record.pending) - _AHEAD)
+            if self.reports.callback is not None:
+                self.reports.callback(self.done, numbers.loss)
+            if due():
+                self.settle(bar)
+                if self.exhausted():
+                    break
+
+    def settle(self, bar: Any) -> None:
+        """Close a record: validate, keep the best, write what is to be written."""
+        self._check_finite()
+        reports, record = self.reports, self.record
+        validation = np.nan if reports.validate is None else float(reports.validate(self.weights()))
+        if reports.validate is not None and np.isnan(validation):
+            raise FloatingPointError(
+                f"fit: validate returned NaN after step {self.done}, although the loss is finite; "
+                "is there a division by zero in it?"
+            )
+        record.add(self.done, validation, self._seconds())
+        if reports.patience is not None and record.best(reports.maximise) == len(record.rows) - 1:
+            self.state = self.state._replace(best=jax.tree.map(jnp.copy, self.weights()))
+        if reports.log is not None:
+            write_log(reports.log, record.rows)
+        if reports.figure is not None:
+            write_figure(reports.figure, record)
+        self.save()
+        postfix(bar, record.rows[-1])
+
+    def weights(self) -> Any:
+        """The parameters, or their average where there is one."""
+        return self.state.parameters if self.state.average is None else self.state.average
+
+    def result(self) -> Any:
+        """The best parameters where they are kept, else the last."""
+        return self.weights() if self.reports.patience is None else self.state.best
+
+    def exhausted(self) -> bool:
+        """Whether there was no better validation for as many records as patience allows."""
+        patience = self.reports.patience
+        best = None if patience is None else self.record.best(self.reports.maximise)
+        return best is not None and len(self.record.rows) - 1 - best >= patience  # type: ignore[operator]
+
+    def save(self) -> None:
+        """Write a checkpoint of now."""
+        if self.checkpoints is not None and self.done:
+            notes = {"identity": self.identity, "seconds": self._seconds()}
+            self.checkpoints.save(self.done, self.state, self.record.as_json() | notes)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _check_finite(self, latest: int | None = None) -> None:
+        """Raise unless the pending steps have finite numbers; `latest` looks at one alone."""
+        pending = self.record.pending
+        first = 0 if latest is None else latest - 1
+        looked_at = pending if latest is None else pending[first:latest] if latest > 0 else []
+        bad = Record(pending=looked_at).first_not_finite()
+        if bad is None:
+            return
+        value, norm = (float(a) for a in looked_at[bad])
+        kept = ""
+        if self.checkpoints is not None:
+            kept = (
+                f" The last good checkpoint in '{self.checkpoints.folder}' is that of step "
+                f"{self.checkpoints.latest()}."
+            )
+        raise FloatingPointError(
+            f"fit: in step {self.done - len(pending) + first + bad + 1} the loss became {value} "
+            f"and its gradient {norm}. Lower the learning rate, or check the scaling of the "
+            "operator (step sizes need 1 / ||A||^2)." + kept
+        )

@@ -1,0 +1,134 @@
+"""Learned primal-dual and learned gradient descent start as the methods that they unroll."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxrecon as jr
+from jaxrecon import nn
+from jaxrecon.functionals import L1, LeastSquares
+from jaxrecon.linops import Matrix
+from jaxrecon.nn.unrolled.learned_gradient import LearnedGradientState
+from jaxrecon.nn.unrolled.learned_primal_dual import LearnedPrimalDualState
+from jaxrecon.single_pixel import HadamardSubsampling, sequency_order_2d
+from jaxrecon.solvers import gradient_descent, operator_norm, primal_dual_hybrid_gradient
+from jaxrecon.solvers.primal_dual import PrimalDualState
+from tests.laws.cases import quick_jit
+
+A = Matrix(jax.random.normal(jax.random.key(1), (12, 9)))
+M = jax.random.normal(jax.random.key(2), (12,))
+
+
+class ToSinogram(jr.LinearOperator):
+    """A real operator from images (8, 8) to data of two axes (4, 5)."""
+
+    hadamard: HadamardSubsampling
+
+    @property
+    def domain(self):
+        return self.hadamard.domain
+
+    @property
+    def codomain(self):
+        return jr.struct((4, 5))
+
+    def apply(self, x):
+        return self.hadamard.apply(x).reshape(4, 5)
+
+    def adjoint(self, y):
+        return self.hadamard.adjoint(y.reshape(20))
+
+
+OPERATOR = 30.0 * ToSinogram(HadamardSubsampling(sequency_order_2d((8, 8))[:20], (8, 8)))
+IMAGES = jax.random.normal(jax.random.key(0), (3, 8, 8))
+DATA = jax.vmap(OPERATOR)(IMAGES)
+START = jax.vmap(OPERATOR.adjoint)(DATA) / 900
+SCHEMES = {
+    "primal-dual": lambda **o: nn.LearnedPrimalDual(
+        3, operator_norm=operator_norm(OPERATOR), features=4, rngs=nnx.Rngs(0), **o
+    ),
+    "gradient": lambda **o: nn.LearnedGradient(
+        3, operator_norm=operator_norm(OPERATOR), features=4, rngs=nnx.Rngs(0), **o
+    ),
+}
+
+
+def test_with_classical_proxes_the_step_is_chambolle_and_pock():
+    sigma, tau, weight, steps = 0.2, 0.2, 0.3, 30
+    fidelity, prior = LeastSquares(None, M), weight * L1()
+
+    def update_dual(seen):
+        h, forward = seen[..., 0], seen[..., 1]
+        return (fidelity.conj_prox((h + sigma * forward)[0], sigma)[None] - h)[..., None]
+
+    def update_primal(seen):
+        x, behind, backward = jnp.moveaxis(seen, -1, 0)
+        new = prior.prox(x - tau * backward, tau)
+        return jnp.stack([new - x, 2 * new - x - behind], axis=-1)
+
+    def step(state):
+        return nn.learned_primal_dual_step(A, M[None], update_dual, update_primal, state)
+
+    start = LearnedPrimalDualState(jnp.zeros((1, 12, 1)), jnp.zeros((1, 9, 2)))
+    ours, _ = quick_jit(lambda s: jr.iterate(step, s, steps))(start)
+    method = primal_dual_hybrid_gradient(prior, fidelity, A, primal_step=tau, dual_step=sigma)
+    ahead = PrimalDualState(jnp.zeros(9), fidelity.conj_prox(jnp.zeros(12), sigma))
+    theirs, _ = quick_jit(lambda s: jr.iterate(method.step, s, steps))(ahead)
+    assert 0 < jnp.count_nonzero(theirs.x) < 9
+    np.testing.assert_allclose(ours.primal[0, :, 0], theirs.x, atol=2e-6)
+
+
+def test_with_a_linear_update_the_step_is_gradient_descent():
+    fidelity, rate = LeastSquares(A, M), 0.02
+
+    def step(state):
+        return nn.learned_gradient_step(
+            lambda x: (fidelity.grad(x[0])[None],), lambda seen: -rate * seen[..., 1:2], state
+        )
+
+    start = LearnedGradientState(jnp.zeros((1, 9)), jnp.zeros((1, 9, 0)))
+    ours, _ = quick_jit(lambda s: jr.iterate(step, s, 20))(start)
+    theirs, _ = jr.solve(gradient_descent(fidelity, rate), jnp.zeros(9), 20)
+    np.testing.assert_allclose(ours.x[0], theirs, atol=2e-6)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_training_starts_from_the_image_given(scheme):
+    np.testing.assert_array_equal(SCHEMES[scheme]()(OPERATOR, DATA, START), START)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_every_weight_is_trained_and_remat_changes_nothing(scheme):
+    module = SCHEMES[scheme](scale=1.0)
+
+    def loss(module, remat):
+        return jnp.sum((module(OPERATOR, DATA, START, remat=remat) - IMAGES) ** 2)
+
+    gradient = nn.jit(jax.grad(lambda m: loss(m, True)))(module)
+    plain = nn.jit(jax.grad(lambda m: loss(m, False)))(module)
+    for a, b in zip(
+        *(jax.tree.leaves(nnx.state(g, nnx.Param)) for g in (gradient, plain)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max())
+        assert np.all(np.any(np.abs(a.reshape(len(a), -1)) > 0, axis=1)[:-1])
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_units_of_the_operator_do_not_matter(scheme):
+    module = SCHEMES[scheme](scale=1.0)
+    in_metres = SCHEMES[scheme](scale=1.0)
+    in_metres.operator_norm[...] = 1e-3 * module.operator_norm[...]
+    expected = module(OPERATOR, DATA, START)
+    result = in_metres(1e-3 * OPERATOR, 1e-3 * DATA, START)
+    np.testing.assert_allclose(result, expected, atol=1e-4 * float(jnp.abs(expected).max()))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="primal >= 2"):
+        nn.LearnedPrimalDual(operator_norm=1.0, primal=1, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="memory >= 0"):
+        nn.LearnedGradient(operator_norm=1.0, memory=-1, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="at least 2"):
+        nn.UpdateNetwork(2, 1, depth=1, rngs=nnx.Rngs(0))

@@ -1,0 +1,149 @@
+"""Evaluation: intervals and tests against SciPy, null spaces against the SVD, sweeps, reports."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxrecon import train
+from jaxrecon.linops import Matrix
+
+RANDOM = np.random.default_rng(5)
+SKEWED = RANDOM.exponential(size=60)
+KEY = jax.random.key(2)
+
+
+def test_the_normal_interval_is_that_of_scipy():
+    interval = train.confidence_interval(SKEWED, 0.9)
+    expected = stats.norm.interval(0.9, SKEWED.mean(), stats.sem(SKEWED))
+    np.testing.assert_allclose(interval[1:], expected, rtol=1e-12)
+    assert interval.mean == SKEWED.mean()
+
+
+def test_the_bootstrap_interval_is_that_of_numpy_but_for_the_draws():
+    interval = train.confidence_interval(SKEWED, 0.9, key=KEY, resamples=20_000)
+    means = np.random.default_rng(0).choice(SKEWED, (20_000, 60)).mean(axis=1)
+    low, high = np.quantile(means, [0.05, 0.95])
+    # of a quantile of n draws of a normal variable: sqrt(0.05 0.95 / n) / density
+    deviation = np.sqrt(0.05 * 0.95 / 20_000) / stats.norm.pdf(1.645) * means.std()
+    np.testing.assert_allclose(interval[1:], (low, high), atol=5 * np.sqrt(2) * deviation)
+
+
+def test_bootstrap_intervals_cover_as_often_as_they_say():
+    samples = RANDOM.standard_normal((400, 50))
+    covered = 0
+    for k, sample in enumerate(samples):
+        interval = train.confidence_interval(
+            sample, 0.8, key=jax.random.fold_in(KEY, k), resamples=300
+        )
+        covered += interval.low <= 0 <= interval.high
+    assert abs(covered / 400 - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 400)
+
+
+def test_paired_is_the_sign_flip_test_of_scipy():
+    first = RANDOM.standard_normal(12)
+    second = first + np.linspace(-0.1, 0.2, 12) ** 2 - 0.005
+    result = train.paired(first, second, KEY, resamples=20_000)
+    exact = stats.permutation_test(
+        (first, second), lambda a, b: np.mean(a - b), permutation_type="samples", vectorized=False
+    )
+    assert 0.01 < exact.pvalue < 0.9
+    deviation = np.sqrt(exact.pvalue * (1 - exact.pvalue) / 20_000)
+    assert abs(result.p_value - exact.pvalue) < 5 * deviation
+    assert result.difference.mean == pytest.approx(np.mean(first - second))
+    assert result.fraction == np.mean(first > second)
+    assert train.paired(first, first - 1, KEY, resamples=99).p_value == 0.01
+    with pytest.raises(ValueError, match="same images, got 12 and 3"):
+        train.paired(first, first[:3], KEY)
+    with pytest.raises(ValueError, match="two or more images"):
+        train.confidence_interval([1.0])
+
+
+def test_components_are_the_projections_of_the_svd():
+    matrix = RANDOM.standard_normal((5, 9))
+    operator = Matrix(jnp.asarray(matrix, jnp.float32), domain_shape=(3, 3))
+    x, truth = RANDOM.standard_normal((2, 4, 3, 3))
+    m = truth.reshape(4, 9) @ matrix.T
+    project = np.linalg.pinv(matrix) @ matrix
+    result = train.check_consistency(
+        operator, *(jnp.asarray(a, jnp.float32) for a in (x, truth, m)), iterations=30
+    )
+    error = (x - truth).reshape(4, 9)
+    seen = error @ project.T
+    np.testing.assert_allclose(result.error.range.reshape(4, 9), seen, atol=2e-5)
+    np.testing.assert_allclose(result.error.null.reshape(4, 9), error - seen, atol=2e-5)
+    np.testing.assert_allclose(result.range_error, np.mean(seen**2, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(
+        result.range_error + result.null_error, np.mean(error**2, axis=1), rtol=1e-4
+    )
+    residual = np.linalg.norm(error @ matrix.T, axis=1) / np.linalg.norm(m, axis=1)
+    np.testing.assert_allclose(result.residual, residual, rtol=1e-4)
+    own = x.reshape(4, 9) @ (np.eye(9) - project)
+    share = np.sum(own**2, axis=1) / np.sum(x**2, axis=(1, 2))
+    np.testing.assert_allclose(result.null_share, share, rtol=1e-4)
+    with pytest.raises(ValueError, match="images like the truth"):
+        train.check_consistency(operator, x[:2], truth, m)
+
+
+TRUTH = jnp.asarray(RANDOM.random((6, 8, 8)), jnp.float32)
+NOISE = jax.random.normal(KEY, TRUTH.shape)
+
+
+def keep(m):
+    return m
+
+
+def shrink(m, factor):
+    return factor * m
+
+
+def at(sigma):
+    m = TRUTH + sigma * NOISE
+    return {"keep": (m,), "shrink": (m, jnp.float32(0.5))}, TRUTH
+
+
+def test_a_sweep_is_an_evaluation_at_each_value():
+    result = train.sweep({"keep": keep, "shrink": shrink}, at, [0.1, 0.2], 1.0)
+    expected = [-10 * np.log10(np.mean((s * NOISE) ** 2, axis=(1, 2))).mean() for s in (0.1, 0.2)]
+    np.testing.assert_allclose(result.means()["keep"], expected, rtol=1e-4)
+    error = result.means("squared_error")["shrink"]
+    expected = jnp.mean((0.5 * (TRUTH + 0.1 * NOISE) - TRUTH) ** 2)
+    assert error[0] == pytest.approx(float(expected), rel=1e-4)
+    with pytest.raises(ValueError, match=r"no arguments for \['other'\]"):
+        train.sweep({"other": keep}, at, [0.1], 1.0)
+
+
+def test_one_report_has_the_table_and_the_figures(tmp_path):
+    arguments, truth = at(0.1)
+    methods = {"keep": (keep, arguments["keep"]), "shrink": (shrink, arguments["shrink"])}
+    swept = train.sweep({"keep": keep, "shrink": shrink}, at, [0.1, 0.2], 1.0)
+    other = train.Sweep(("brains", "knees"), swept.evaluations)
+    sweeps = {"noise level": swept, "kind": other}
+    rows = train.report(tmp_path / "r", methods, truth, 1.0, sweeps=sweeps)
+    files = {p.name for p in (tmp_path / "r").iterdir()}
+    assert files == {
+        "report.md", "report.csv", "report.json", "report.png",
+        "over_noise_level.png", "over_kind.png",
+    }  # fmt: skip
+    saved = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert saved["methods"] == rows
+    assert saved["about"]["data_range"] == [1.0]
+    assert saved["psnr over"]["noise level"]["keep"] == swept.means()["keep"].tolist()
+    with open(tmp_path / "r" / "report.csv") as file:
+        table = {row["method"]: row for row in csv.DictReader(file)}
+    psnr = -10 * np.log10(np.mean((0.1 * NOISE) ** 2, axis=(1, 2)))
+    assert float(table["keep"]["psnr"]) == pytest.approx(psnr.mean(), rel=1e-4)
+    assert rows["keep"]["psnr_low"] < rows["keep"]["psnr"] < rows["keep"]["psnr_high"]
+    assert rows["shrink"]["psnr_difference"] == pytest.approx(
+        rows["shrink"]["psnr"] - rows["keep"]["psnr"], rel=1e-6
+    )
+    text = (tmp_path / "r" / "report.md").read_text()
+    assert "6 test images, data range 1, 95 % bootstrap" in text
+    assert f"| keep | {rows['keep']['psnr']:.2f} (" in text
+    assert "PSNR in dB over noise level" in text
+    with pytest.raises(ValueError, match="is none of"):
+        train.report(tmp_path, methods, truth, 1.0, reference="best")

@@ -1,0 +1,283 @@
+"""Losses: what their expectations are, against closed forms for linear reconstructions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from skimage.metrics import structural_similarity
+
+from jaxrecon import nn
+from jaxrecon.linops import Matrix
+from jaxrecon.solvers.subsets import split_rows
+from jaxrecon.train import losses
+
+RANDOM = np.random.default_rng(1)
+A = RANDOM.standard_normal((2, 3))
+W = RANDOM.standard_normal((3, 2)) / 2
+ROOT = RANDOM.standard_normal((3, 3))
+COVARIANCE = ROOT @ ROOT.T
+SIGMA = 0.7
+OPERATOR = Matrix(jnp.asarray(A, jnp.float32))
+KEY = jax.random.key(0)
+
+
+def linear(module, operator, m):
+    """x = W m for every m of the batch."""
+    return m @ module.T
+
+
+def risk(variance, w=W):
+    """E mean |A W m - A x|^2 for x of the covariance, noise of the variance."""
+    bias, aw = A @ w @ A - A, A @ w
+    return np.trace(bias @ COVARIANCE @ bias.T + variance * aw @ aw.T) / 2
+
+
+def clean(key, count):
+    return jax.random.normal(key, (count, 3)) @ jnp.asarray(ROOT.T, jnp.float32)
+
+
+def measured(key, count=2000):
+    image, noise = jax.random.split(key)
+    m = clean(image, count) @ OPERATOR.matrix.T
+    return m + SIGMA * jax.random.normal(noise, m.shape)
+
+
+def assert_expectation(sample, expected, repeats=40):
+    """The mean of sample(key) is the expectation, within five of its standard errors."""
+    values = np.asarray(jax.jit(jax.vmap(sample))(jax.random.split(KEY, repeats)), float)
+    error = values.std(ddof=1) / np.sqrt(repeats)
+    assert abs(values.mean() - expected) < 5 * error
+    assert error < 0.02 * expected  # so that the test can fail
+
+
+def expectation_of(loss, batch_of):
+    def sample(key):
+        batch, inside = jax.random.split(key)
+        return loss(jnp.asarray(W, jnp.float32), batch_of(batch), inside)
+
+    return sample
+
+
+def test_noise2noise_is_the_supervised_risk_plus_the_variance_of_the_target():
+    def pairs(key):
+        image, first, second = jax.random.split(key, 3)
+        m = clean(image, 2000) @ OPERATOR.matrix.T
+        return tuple(m + SIGMA * jax.random.normal(k, m.shape) for k in (first, second))
+
+    loss = losses.Noise2Noise(linear, OPERATOR)
+    assert_expectation(expectation_of(loss, pairs), risk(SIGMA**2) + SIGMA**2)
+
+
+def test_sure_is_the_supervised_risk():
+    loss = losses.SURE(linear, OPERATOR, SIGMA**2)
+    assert_expectation(expectation_of(loss, measured), risk(SIGMA**2))
+
+
+def test_poisson_sure_is_the_risk_of_the_counts():
+    rate, background = np.array([4.0, 9.0]), 1.5
+
+    def counts(key):
+        return jax.random.poisson(key, jnp.asarray(rate + background), (2000, 2)).astype(float)
+
+    p = A @ W
+    bias = p @ (rate + background) - rate
+    expected = (bias @ bias + np.trace(p @ np.diag(rate + background) @ p.T)) / 2
+    loss = losses.PoissonSURE(linear, OPERATOR, background)
+    assert_expectation(expectation_of(loss, counts), expected)
+
+
+def test_recorrupted_pairs_are_independent_and_their_loss_is_the_risk():
+    alpha = 0.6
+    m = SIGMA * jax.random.normal(KEY, (200_000,))
+    pair = np.asarray(losses.recorrupted_pair(jax.random.key(1), m, SIGMA, alpha), float)
+    expected = SIGMA**2 * np.diag([1 + alpha**2, 1 + alpha**-2])
+    spread = np.sqrt(np.outer(np.diag(expected), np.diag(expected)) / m.size)
+    assert np.all(np.abs(np.cov(pair) - expected) < 5 * np.sqrt(2) * spread)
+    loss = losses.Recorrupted(linear, OPERATOR, SIGMA, alpha)
+    expected = risk((1 + alpha**2) * SIGMA**2) + (1 + alpha**-2) * SIGMA**2
+    assert_expectation(expectation_of(loss, measured), expected)
+
+
+def test_the_average_over_recorrupted_copies():
+    loss = losses.Recorrupted(linear, OPERATOR, SIGMA, 0.5)
+    w, m = jnp.asarray(W, jnp.float32), measured(KEY, 5)
+    copies = [losses.recorrupted_pair(k, m, SIGMA, 0.5)[0] for k in jax.random.split(KEY, 3)]
+    expected = np.mean([linear(w, None, c) for c in copies], axis=0)
+    np.testing.assert_allclose(loss.averaged(w, m, KEY, 3), expected, rtol=2e-5)
+
+
+def test_noisier2noise_is_its_closed_form_and_corrects_to_the_wiener_filter():
+    alpha, data = 0.8, A @ COVARIANCE @ A.T
+    aw, eye = A @ W, np.eye(2)
+    residual = aw - eye
+    variance = residual @ (data + SIGMA**2 * eye) @ residual.T + (alpha * SIGMA) ** 2 * aw @ aw.T
+    loss = losses.Noisier2Noise(linear, OPERATOR, SIGMA, alpha)
+    assert_expectation(expectation_of(loss, measured), np.trace(variance) / 2)
+
+    noisier = data + (1 + alpha**2) * SIGMA**2 * eye
+    best = (data + SIGMA**2 * eye) @ np.linalg.inv(noisier)
+    wiener = data @ np.linalg.inv(noisier)
+    denoising = losses.Noisier2Noise(linear, None, SIGMA, alpha)
+    m = measured(KEY, 4)
+    noise = alpha * SIGMA * jax.random.normal(KEY, m.shape)
+    corrected = denoising.corrected(jnp.asarray(best, jnp.float32), m, KEY)
+    np.testing.assert_allclose(corrected, (m + noise) @ wiener.T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("strategy", "source", "target"), [("X:1", 3, 1), ("1:X", 1, 3)])
+def test_noise2inverse_is_the_risk_of_the_input_plus_the_variance_of_the_target(
+    strategy, source, target
+):
+    image = jnp.asarray(RANDOM.standard_normal((2, 2)), jnp.float32)
+    loss = losses.Noise2Inverse(lambda c, x: c * x, strategy)
+
+    def sample(key):
+        noise, inside = jax.random.split(key)
+        parts = image + SIGMA * jax.random.normal(noise, (500, 4, 2, 2))
+        return loss(0.6, parts, inside)
+
+    expected = 0.4**2 * np.mean(image**2) + SIGMA**2 * (0.6**2 / source + 1 / target)
+    assert_expectation(sample, expected)
+
+
+def test_noise2inverse_averages_over_the_splits():
+    parts = jnp.asarray(RANDOM.standard_normal((3, 4, 2, 2)), jnp.float32)
+    others = [np.delete(parts, j, axis=1).mean(axis=1) ** 2 for j in range(4)]
+    loss = losses.Noise2Inverse(lambda _, x: x**2)
+    np.testing.assert_allclose(loss.reconstruct(None, parts), np.mean(others, axis=0), rtol=1e-5)
+    with pytest.raises(ValueError, match="two or more splits"):
+        loss(None, parts[:, 0], KEY)
+
+
+def rows_of(operator, rows):
+    return Matrix(operator.matrix[rows])
+
+
+def test_sub_reconstructions_are_those_of_the_rows():
+    matrix = RANDOM.standard_normal((6, 4)).astype(np.float32)
+    subsets = split_rows(Matrix(matrix), 3, rows_of, order="sequential")
+    m = RANDOM.standard_normal((2, 6)).astype(np.float32)
+    parts = losses.sub_reconstructions(lambda a, y: a.adjoint(y).reshape(2, 2), subsets, m)
+    for k in range(3):
+        expected = (m[:, k::3] @ matrix[k::3]).reshape(2, 2, 2)
+        np.testing.assert_allclose(parts[:, k], expected, rtol=1e-5)
+
+
+def backprojected(module, operator, m):
+    return jax.vmap(operator.adjoint)(m)
+
+
+def test_ssdu_is_the_risk_of_what_it_holds_out():
+    matrix = RANDOM.standard_normal((8, 3)) / 2
+    operator = Matrix(jnp.asarray(matrix, jnp.float32))
+    loss = losses.SSDU(backprojected, operator, distance=losses.mean_square)
+    seen, hidden = (np.diag(np.asarray(m, float)) for m in loss.split(KEY))
+    x = np.array([1.0, -2.0, 3.0])
+    gram = matrix @ matrix.T
+    bias = hidden @ (gram @ seen - np.eye(8)) @ matrix @ x
+    spread = hidden @ gram @ seen
+    variance = np.trace(spread @ spread.T) + np.trace(hidden)
+    clean = jnp.asarray(matrix @ x, jnp.float32)
+
+    def sample(key):
+        return loss(None, clean + SIGMA * jax.random.normal(key, (500, 8)), KEY)
+
+    assert_expectation(sample, (bias @ bias + SIGMA**2 * variance) / 8)
+
+
+def test_ssdu_splits_what_was_measured():
+    space = nn_operator((2, 6, 8))
+    measured = jnp.arange(8) % 4 != 3
+    kept = losses.centre_mask(8, 2)
+    loss = losses.SSDU(backprojected, space, axes=(-1,), kept=kept, measured=measured)
+    seen, hidden = jax.vmap(loss.split)(jax.random.split(KEY, 2000))
+    assert seen.shape == (2000, 1, 1, 8)
+    np.testing.assert_array_equal((seen + hidden)[:, 0, 0], np.tile(measured, (2000, 1)))
+    frequency = hidden[:, 0, 0].mean(axis=0)
+    expected = 0.4 * np.asarray(measured & ~kept)
+    np.testing.assert_allclose(frequency, expected, atol=5 * np.sqrt(0.24 / 2000))
+    assert np.flatnonzero(kept).tolist() == [3, 4]
+    points = losses.SSDU(backprojected, space, axes=(-2, -1)).split(KEY)[0]
+    assert points.shape == (1, 6, 8)
+
+
+def nn_operator(shape):
+    from jaxrecon.core import Identity, struct
+
+    return Identity(struct(shape))
+
+
+def shifted(key, images):
+    return jnp.roll(images, jax.random.randint(key, (), 1, 3), axis=-1)
+
+
+def test_equivariant_imaging_sees_the_null_space():
+    pseudo = np.linalg.pinv(A)
+    loss = losses.EquivariantImaging(linear, OPERATOR, shifted, weight=2.0)
+    m = np.asarray(measured(KEY, 4), float)
+    x = m @ pseudo.T
+    turned = np.asarray(shifted(jax.random.split(KEY)[0], jnp.asarray(x)))
+    null = turned @ (pseudo @ A - np.eye(3)).T
+    got = loss(jnp.asarray(pseudo, jnp.float32), jnp.asarray(m, jnp.float32), KEY)
+    np.testing.assert_allclose(got, 2 * np.mean(null**2), rtol=1e-4)
+    # constant images are invariant to shifts: their right inverse has no loss
+    inverse = np.outer(np.ones(3), np.linalg.pinv((A @ np.ones(3))[:, None])[0])
+    constant = np.full((4, 3), 1.7) @ A.T
+    got = loss(jnp.asarray(inverse, jnp.float32), jnp.asarray(constant, jnp.float32), KEY)
+    assert got < 1e-10
+
+
+def test_supervised_distances_against_numpy_and_scikit_image():
+    x, t = (RANDOM.random((2, 9, 9)).astype(np.float32) for _ in range(2))
+    loss = losses.Supervised(lambda module, operator, m: m, distance=losses.mean_absolute)
+    np.testing.assert_allclose(loss(None, (x, t), KEY), np.mean(np.abs(x - t)), rtol=1e-6)
+    ssim = losses.StructuralDissimilarity(1.0)
+    expected = 1 - np.mean(
+        [structural_similarity(a, b, data_range=1.0) for a, b in zip(x, t, strict=True)]
+    )
+    np.testing.assert_allclose(ssim(x, t), expected, rtol=1e-5)
+    both = losses.Weighted((2.0, 0.5), (losses.mean_square, ssim))
+    np.testing.assert_allclose(both(x, t), 2 * np.mean((x - t) ** 2) + expected / 2, rtol=1e-5)
+    z = (x + 1j * t).astype(np.complex64)
+    np.testing.assert_allclose(losses.mean_square(z, 0 * z), np.mean(x**2 + t**2), rtol=1e-6)
+    relative = losses.NormalisedL1L2()(x, t)
+    expected = np.linalg.norm(x - t) / np.linalg.norm(t) + np.abs(x - t).sum() / t.sum()
+    np.testing.assert_allclose(relative, expected, rtol=1e-5)
+    assert np.all(np.isfinite(jax.grad(losses.NormalisedL1L2())(t, t)))
+    u, v = (RANDOM.standard_normal((4, 3)).astype(np.float32) for _ in range(2))
+    measured = losses.InMeasurements(losses.mean_square, OPERATOR)
+    np.testing.assert_allclose(measured(u, v), np.mean(((u - v) @ A.T) ** 2), rtol=1e-5)
+
+
+def test_losses_add_and_train_a_network():
+    network = nn.Convolution(1, 1, rngs=nnx.Rngs(0))
+
+    def denoise(module, operator, m):
+        return nn.on_images(module, m)
+
+    parts = (losses.SURE(denoise, None, 0.01), losses.Recorrupted(denoise, None, 0.1))
+    both = losses.WeightedLosses((1.0, 0.5), parts)
+    images = jnp.asarray(RANDOM.random((2, 6, 6)), jnp.float32)
+    value, gradient = jax.jit(jax.value_and_grad(both))(network, images, KEY)
+    first, second = jax.random.split(KEY)
+    expected = parts[0](network, images, first) + 0.5 * parts[1](network, images, second)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert np.linalg.norm(gradient.kernel[...]) > 0
+
+
+def test_missing_arguments():
+    with pytest.raises(ValueError, match="variance"):
+        losses.SURE(linear)
+    with pytest.raises(ValueError, match="needs sigma"):
+        losses.Recorrupted(linear)
+    with pytest.raises(ValueError, match="needs sigma"):
+        losses.Noisier2Noise(linear)
+    with pytest.raises(ValueError, match="needs an operator"):
+        losses.SSDU(linear)
+    with pytest.raises(ValueError, match="operator and a transform"):
+        losses.EquivariantImaging(linear, OPERATOR)
+    with pytest.raises(ValueError, match="one weight for each"):
+        losses.Weighted((1.0,), ())
+    with pytest.raises(ValueError, match="one weight for each"):
+        losses.WeightedLosses((1.0,), ())
