@@ -224,7 +224,9 @@ def main() -> None:
     chosen = options()
     if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peer
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
-    known = json.loads(chosen.output.read_text()) if chosen.output.exists() else {"rows": []}
+    known: dict[str, Any] = {"rows": []}
+    if chosen.output.exists():
+        known = json.loads(chosen.output.read_text())
     rows = {(r["network"], r["size"], r["work"]): r for r in known["rows"]}
     if not chosen.summary:
         import jax

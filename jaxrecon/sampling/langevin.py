@@ -136,8 +136,8 @@ def plug_and_play_langevin(
 
     n normal noise, P the projection to a box. By Tweedie's formula (D(x) - x) / sigma^2 is the
     score of the images with noise of the level sigma, exactly for the best denoiser, so that the
-    prior is smoothed by it: the bias is that of ULA, plus one that vanishes with sigma. The pull to the box makes the
-    tails integrable; choose the box so wide that samples hardly meet it.
+    prior is smoothed by it: the bias is that of ULA, plus one that vanishes with sigma. The pull to
+    the box makes the tails integrable; choose the box so wide that samples hardly meet it.
 
     With M the Lipschitz constant of I - D and L that of grad f, it is proved to converge for
     s < 1/3 / (L + weight M / sigma^2 + 1 / tails), at tails <= 1 / (2 L + 2 weight M / sigma^2).

@@ -68,7 +68,7 @@ def export_reconstruction(
     except ImportError as error:
         raise ImportError(
             "export_reconstruction needs flatbuffers, with which JAX writes such files, and so "
-            "does reading them: pip install flatbuffers"
+            "does reading them: pip install 'jaxrecon[export]'"
         ) from error
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

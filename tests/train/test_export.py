@@ -14,7 +14,6 @@ from jaxrecon import nn, train
 from jaxrecon.linops import Matrix
 
 RANDOM = np.random.default_rng(0)
-pytest.importorskip("flatbuffers", reason="jax.export writes files with flatbuffers")
 OPERATOR = Matrix(jnp.asarray(RANDOM.standard_normal((20, 36)) / 6, jnp.float32), (6, 6))
 
 ALONE = """

@@ -137,7 +137,8 @@ class LearnedPrimalDual(UnrolledScheme):
         data = measurements / norm
 
         def step(networks: Any, _: Any, state: LearnedPrimalDualState) -> LearnedPrimalDualState:
-            return learned_primal_dual_step(unit, data, *networks, state)
+            update_dual, update_primal = networks
+            return learned_primal_dual_step(unit, data, update_dual, update_primal, state)
 
         start = LearnedPrimalDualState(
             jnp.zeros((*data.shape, dual), data.dtype), jnp.stack([x0] * primal, axis=-1)
