@@ -83,9 +83,8 @@ def network(name: str, norm: Any) -> Any:
 
 def backprojection(study: Study, data: jax.Array) -> jax.Array:
     """Filtered backprojections of a batch of data."""
-    return jax.vmap(
-        lambda m: ct.filtered_backprojection(m, study.operator.geometry, WINDOW, CUTOFF)
-    )(data)
+    geometry: Any = study.operator.geometry
+    return jax.vmap(lambda m: ct.filtered_backprojection(m, geometry, WINDOW, CUTOFF))(data)
 
 
 def reconstruct(module: Any, study: Study, data: jax.Array) -> jax.Array:

@@ -86,14 +86,14 @@ def ellipses_measurements(images: Any, *, part: str | None = None, key: Any = No
     if part is not None and key is not None:
         raise ValueError("ellipses_measurements takes the noise of a part or of a key, not both.")
     clean = _simulated(images)
-    if part is None and key is None:
-        return clean
     if part is not None:
         check_choice(part, tuple(NOISE_SEEDS), what="ellipses_measurements", argument="part")
         random = np.random.RandomState(NOISE_SEEDS[part])
         noise = jnp.asarray(random.normal(size=clean.shape), clean.dtype)
-    else:
+    elif key is not None:
         noise = jax.random.normal(key, clean.shape, clean.dtype)
+    else:
+        return clean
     return clean + NOISE * jnp.abs(clean).mean(axis=(1, 2), keepdims=True) * noise
 
 

@@ -53,7 +53,7 @@ on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="about XLA's 
 @pytest.mark.parametrize("scanned", [False, True])
 def test_compiled_convolutions_are_canonical_and_left_to_eigen(scanned):
     """Other layouts, dilation, groups or another library make a training step many times slower."""
-    kernel, x = jnp.ones((2, 3, 3, 4, 4)), jnp.ones((2, 16, 16, 4))
+    kernel, x = jnp.ones((2, 3, 3, 32, 32)), jnp.ones((2, 16, 16, 32))  # large enough for libraries
 
     def loss(kernels, x):
         def layer(y, kernel):

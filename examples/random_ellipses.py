@@ -1,0 +1,141 @@
+"""Random ellipses: published results for learned CT reconstruction, reproduced.
+
+The data set is that of DIVal: 128 x 128 images of random ellipses, 30 parallel views with 183 bins,
+simulated on 400 x 400 pixels, 2.5 % noise. The table has PSNR and SSIM of its first 100 test images
+(range = max - min of each true image) beside the published values of Baguer, Leuschner and Schmidt
+2020, doi:10.1088/1361-6420/aba415: filtered backprojection, total variation with the weight that is
+best on validation images, and networks with the weights that ship, trained by
+random_ellipses_networks.py.
+
+    python examples/random_ellipses.py [--output FOLDER] [--weights FOLDER] [--images 100]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from random_ellipses_networks import (
+    TRAININGS,
+    Study,
+    backprojection,
+    load,
+    reconstruct,
+    study,
+    weights_folder,
+)
+
+from jaxrecon import ct, metrics, separable, solve, stack, train
+from jaxrecon.data import dival_ellipses
+from jaxrecon.functionals import LeastSquares, NonNegative, TotalVariation
+from jaxrecon.solvers import primal_dual_hybrid_gradient
+
+PUBLISHED = {
+    "FBP": (24.18, 0.594),
+    "TV": (27.96, 0.862),
+    "FBP + U-Net": (29.36, 0.899),
+    "learned gradient": (30.30, 0.916),
+    "learned primal-dual": (32.27, 0.940),
+    "learned primal-dual, 320 images": (30.11, np.nan),
+}
+"""PSNR in dB and SSIM; the learned ones with 32,000 training images, but for the last."""
+NAMES = {
+    "unet-320": ("FBP + U-Net, 320 images", "FBP + U-Net"),
+    "lgd-320": ("learned gradient, 320 images", "learned gradient"),
+    "lpd-320": ("learned primal-dual, 320 images", "learned primal-dual, 320 images"),
+    "lpd-streamed": ("learned primal-dual, new images", "learned primal-dual"),
+}
+"""Of each training: its name in the table, and the published result beside it."""
+TV_WEIGHTS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+TV_STEPS = 400
+AT_ONCE = 10
+
+
+def total_variation(study: Study, data: jax.Array, weight: Any) -> jax.Array:
+    """min over f >= 0 of 1/2 ||A f - m||^2 + weight TV(f), for a batch, by primal-dual steps."""
+    unit = (1 / study.norm) * study.operator
+    shape = study.operator.domain.shape
+    tv, difference = TotalVariation(shape).split()
+
+    def one(m: jax.Array) -> jax.Array:
+        fidelity = LeastSquares(None, m / study.norm)
+        penalty = (weight / study.norm**2) * tv
+        method = primal_dual_hybrid_gradient(
+            NonNegative(),
+            separable(fidelity, penalty),
+            stack(unit, difference),
+            primal_step=3.0,
+            dual_step=0.99 / 3.0 / 9.0,  # ||unit||^2 + ||D||^2 <= 9
+        )
+        return solve(method, jnp.zeros(shape, m.dtype), TV_STEPS)[0]
+
+    return jax.lax.map(one, data, batch_size=4)
+
+
+def network_reconstruction(module: Any, study: Study, data: jax.Array) -> jax.Array:
+    """In small batches, so that the memory does not depend on the number of images."""
+    return jax.lax.map(lambda m: reconstruct(module, study, m[None])[0], data, batch_size=AT_ONCE)
+
+
+def range_of(images: jax.Array) -> jax.Array:
+    return images.max(axis=(1, 2)) - images.min(axis=(1, 2))
+
+
+def best_weight(study: Study, count: int) -> float:
+    """The weight of total variation with the largest mean PSNR on validation images."""
+    images = jnp.asarray(dival_ellipses("validation", count))
+    data = ct.ellipses_measurements(images, part="validation")
+    solve_all = jax.jit(total_variation)
+    quality = [
+        float(metrics.psnr(solve_all(study, data, w), images, range_of(images)).mean())
+        for w in TV_WEIGHTS
+    ]
+    for weight, value in zip(TV_WEIGHTS, quality, strict=True):
+        print(f"TV weight {weight:g}: {value:.2f} dB on {count} validation images", flush=True)
+    return TV_WEIGHTS[int(np.argmax(quality))]
+
+
+def run(output: Path, weights: Path, count: int, validation: int) -> dict[str, dict[str, float]]:
+    """Evaluate all methods, print the table, and write it and the figure into a folder."""
+    shared = study()
+    images = jnp.asarray(dival_ellipses("test", count))
+    data = ct.ellipses_measurements(images, part="test")
+    weight = best_weight(shared, validation)
+    methods: dict[str, Any] = {
+        "FBP": (backprojection, (shared, data)),
+        "TV": (total_variation, (shared, data, jnp.float32(weight))),
+    }
+    published = {name: name for name in methods}
+    for name in TRAININGS:
+        if (weights / f"ellipses-{name}.npz").exists():
+            label, published_name = NAMES[name]
+            module = load(name, shared, weights)
+            methods[label] = (network_reconstruction, (module, shared, data))
+            published[label] = published_name
+    table = train.report(output, methods, images, range_of(images), reference="TV", shown=1)
+    print(f"\n{'':34}{'PSNR':>8}{'SSIM':>8}{'published':>12}{'':>8}{'ms/image':>10}")
+    for name, row in table.items():
+        psnr, ssim = PUBLISHED[published[name]]
+        print(
+            f"{name:34}{row['psnr_mean']:8.2f}{row['ssim_mean']:8.3f}{psnr:12.2f}{ssim:8.3f}"
+            f"{1e3 * row['seconds_per_image']:10.1f}"
+        )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("output/random_ellipses"))
+    parser.add_argument("--weights", type=Path, default=weights_folder)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--validation", type=int, default=20)
+    given = parser.parse_args()
+    run(given.output, given.weights, given.images, given.validation)
+
+
+if __name__ == "__main__":
+    main()
