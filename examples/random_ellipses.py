@@ -50,15 +50,20 @@ NAMES = {
     "lpd-streamed": ("learned primal-dual, new images", "learned primal-dual"),
 }
 """Of each training: its name in the table, and the published result beside it."""
-TV_WEIGHTS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+TV_WEIGHTS = (1.0, 1.2, 1.4, 1.7, 2.0, 2.4)
 TV_STEPS = 400
+PRIMAL_STEP = 10.0
 AT_ONCE = 10
 
 
 def total_variation(study: Study, data: jax.Array, weight: Any) -> jax.Array:
-    """min over f >= 0 of 1/2 ||A f - m||^2 + weight TV(f), for a batch, by primal-dual steps."""
-    unit = (1 / study.norm) * study.operator
-    shape = study.operator.domain.shape
+    """min over f >= 0 of 1/2 ||A f - m||^2 + weight TV(f), for a batch, by primal-dual steps.
+
+    A integrates over square pixels ("strip"), as suits an image that is constant in pieces: 0.3 dB
+    above the band-limited image of the default.
+    """
+    unit = (1 / study.norm) * ct.XRayTransform(study.operator.geometry, "strip")
+    shape = unit.domain.shape
     tv, difference = TotalVariation(shape).split()
 
     def one(m: jax.Array) -> jax.Array:
@@ -68,8 +73,8 @@ def total_variation(study: Study, data: jax.Array, weight: Any) -> jax.Array:
             NonNegative(),
             separable(fidelity, penalty),
             stack(unit, difference),
-            primal_step=3.0,
-            dual_step=0.99 / 3.0 / 9.0,  # ||unit||^2 + ||D||^2 <= 9
+            primal_step=PRIMAL_STEP,
+            dual_step=0.99 / PRIMAL_STEP / 9,  # ||unit||^2 + ||D||^2 <= 9
         )
         return solve(method, jnp.zeros(shape, m.dtype), TV_STEPS)[0]
 
@@ -121,7 +126,7 @@ def run(output: Path, weights: Path, count: int, validation: int) -> dict[str, d
     for name, row in table.items():
         psnr, ssim = PUBLISHED[published[name]]
         print(
-            f"{name:34}{row['psnr_mean']:8.2f}{row['ssim_mean']:8.3f}{psnr:12.2f}{ssim:8.3f}"
+            f"{name:34}{row['psnr']:8.2f}{row['ssim']:8.3f}{psnr:12.2f}{ssim:8.3f}"
             f"{1e3 * row['seconds_per_image']:10.1f}"
         )
     return table

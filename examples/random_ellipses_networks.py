@@ -172,7 +172,6 @@ def train_one(name: str, folder: Path, steps: int | None = None) -> Path:
         key=jax.random.key(7),
         steps=training.steps,
         optimiser=optimiser_of(training),
-        average=0.999,
         every=500,
         validate=partial(mean_psnr, nn.jit(reconstruct), shared, images, data),
         checkpoints=folder / name,
