@@ -107,6 +107,7 @@ def matrix_of(operator: Any) -> Any:
     return jax.vmap(operator.apply)(basis).reshape(size, -1).T
 
 
+@pytest.mark.slow
 def test_hypergradients_of_the_angles_of_a_scan():
     """Tikhonov, by the fixed point and at the optimum, against solutions of the dense system."""
     with jax.enable_x64(True):

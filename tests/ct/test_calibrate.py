@@ -67,6 +67,7 @@ def test_large_error_of_the_centre_is_searched_first():
     assert abs(float(found.geometry.offset) + 13.7) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.001])
 def test_angles_and_centre_together(noise):
     start = ct.parallel_beam((96, 96), 135)
@@ -89,6 +90,7 @@ def test_axis_shift_and_tilt_of_a_fan():
     assert abs(float(found.tilt) - 0.05) < 0.005
 
 
+@pytest.mark.slow
 def test_roll_and_yaw_of_a_cone():
     start = ct.cone_beam((12, 24, 24), 36, 80.0, 40.0).replace(tilt=0.0)
     tilt = (0.05, 0.0, 0.08)  # roll, pitch, yaw

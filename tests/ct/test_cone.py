@@ -131,6 +131,7 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_gradients_in_all_fields():
     with jax.enable_x64(True):
         geometry = beam((8, 9, 10), 2, (10, 12), np.float64)

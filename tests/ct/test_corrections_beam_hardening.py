@@ -113,6 +113,7 @@ def test_uniform_water_is_flat():
     assert mean == pytest.approx(1, abs=0.002)
 
 
+@pytest.mark.slow
 def test_no_dark_band_between_bones():
     spectrum, energy, geometry, coefficients = scan()
     water, bone = water_and_bone()
@@ -174,6 +175,7 @@ def test_model_of_pixels_is_near_the_exact_data():
     assert float(jnp.linalg.norm(model - exact) / jnp.linalg.norm(exact)) < 0.01
 
 
+@pytest.mark.slow
 def test_gradient_through_the_split_of_one_image():
     with jax.enable_x64(True):
         spectrum = ct.tube_spectrum(80, dtype=jnp.float64)

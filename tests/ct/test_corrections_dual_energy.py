@@ -63,6 +63,7 @@ def test_noise_is_that_of_the_predicted_covariance():
     assert predicted < 0.2 * np.diag(covariance) @ np.asarray(mu) ** 2
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_solution():
     with jax.enable_x64(True):
         spectra, tables = two_spectra(jnp.float64)
@@ -134,6 +135,7 @@ def test_any_material_at_any_energy_from_two_others():
     np.testing.assert_allclose(mono, mu.T @ lengths, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_images_without_beam_hardening():
     geometry = ct.parallel_beam((64, 64), 90, pixel_size=4.0)
     holes = jnp.array([[-45.0, 10.0], [45.0, -10.0]])

@@ -61,6 +61,7 @@ def error(image):
     return float(np.sqrt(np.mean(np.asarray(image - reference)[compared] ** 2))) / water
 
 
+@pytest.mark.slow
 def test_normalised_beats_linear_beats_nothing():
     geometry, sinogram, mask, _, _, _, water = scan()
     trace = ct.metal_trace(mask, geometry)

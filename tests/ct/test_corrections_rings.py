@@ -108,6 +108,7 @@ def test_what_does_not_vary_across_the_bins_stays():
         np.testing.assert_allclose(remove(flat), flat, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_detector_rows_are_alone_and_the_derivatives_are_right():
     volume = jax.random.normal(jax.random.key(0), (21, 2, 30))
     for remove in map(jax.jit, (ct.remove_rings_by_sorting, ct.remove_rings_by_wavelets)):

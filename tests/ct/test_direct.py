@@ -170,6 +170,7 @@ def test_an_offset_detector_that_misses_the_axis():
         ct.filtered_backprojection(data, geometry, scan="offset")
 
 
+@pytest.mark.slow
 def test_truncated_data_need_extrapolation():
     """A disc wider than the detector: off by less than 10 % in the middle, and else by over 15."""
     wide = ct.parallel_beam((96, 96), 120)
@@ -185,6 +186,7 @@ def test_truncated_data_need_extrapolation():
     assert np.ptp(np.asarray(better)[rim]) < 0.5 * np.ptp(np.asarray(plain)[rim])
 
 
+@pytest.mark.slow
 def test_the_filter_can_be_given_and_learned():
     geometry = ct.parallel_beam((32, 32), 40)
     sinogram = phantoms.radon(disc(9.0, 1.0), geometry.angles, geometry.positions)
@@ -249,6 +251,7 @@ def test_irregular_angles_need_their_weights():
     assert float(jnp.linalg.norm(right - truth)) < 0.7 * float(jnp.linalg.norm(wrong - truth))
 
 
+@pytest.mark.slow
 def test_float64_and_gradient_in_the_offset():
     with jax.enable_x64(True):
         geometry = ct.parallel_beam((20, 20), 30, dtype=jnp.float64)

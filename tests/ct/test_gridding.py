@@ -46,6 +46,7 @@ def test_smoothed_it_is_filtered_backprojection():
     assert np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(b)
 
 
+@pytest.mark.slow
 def test_weights_of_irregular_angles_and_gradients():
     with jax.enable_x64(True):
         angles = np.sort(np.random.default_rng(0).uniform(0, np.pi, 40))

@@ -47,6 +47,7 @@ def after_passes(method, x0, image):
     return solve(method, x0, 80, trace=trace, every=8)[1]
 
 
+@pytest.mark.slow
 def test_every_method_reconstructs_a_noisy_scan() -> None:
     """Measured: SIRT 0.210, SART 0.233, and 0.175 and 0.170 with the penalty."""
     geometry, counts, p, variance, image = scan()

@@ -221,6 +221,7 @@ def test_batches_of_geometries():
     np.testing.assert_allclose(batch[1], jax.jit(of)(1.5), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_derivatives_through_nested_batches():
     images = jax.random.uniform(jax.random.key(0), (2, 3, 10, 10))
     geometry = ct.parallel_beam((10, 10), 4)

@@ -23,7 +23,7 @@ def check(settings, folder):
 
 
 def test_it_runs(tmp_path):
-    results, _ = run(tmp_path, Settings(side=32, weights=4, iterations=10))
+    results, _ = run(tmp_path, Settings(side=32, weights=5, iterations=10))
     assert set(results["rules"]) == {"oracle", "SURE", "GCV", "discrepancy", "L-curve"}
     assert (tmp_path / "parameter_choice.png").stat().st_size > 10_000
 

@@ -42,6 +42,7 @@ def test_it_stops_at_the_discrepancy_and_denoises():
     assert jnp.mean((end.x - truth) ** 2) < 0.7 * SIGMA**2
 
 
+@pytest.mark.slow
 def test_patience_ends_at_the_least_variance():
     """The result is the mean at the minimum of the recorded variance, `patience` steps ago."""
     _, noisy = problem()
@@ -58,6 +59,7 @@ def test_patience_ends_at_the_least_variance():
     np.testing.assert_array_equal(end.x, averages[least])
 
 
+@pytest.mark.slow
 def test_a_regulariser_is_a_term_of_the_cost():
     _, noisy = problem()
     tv = HuberTotalVariation((SIDE, SIDE), 0.01)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrecon.core.vectors import norm
 from jaxrecon.functionals import LeastSquares, SquaredL2, TotalVariation
@@ -28,6 +29,7 @@ def psnr(image, truth):
     return -10 * np.log10(np.mean((np.asarray(image, np.float64) - truth) ** 2))
 
 
+@pytest.mark.slow
 def test_total_variation_denoising():
     noise = np.random.default_rng(0).standard_normal(BLOCKS.shape)
     data = jnp.asarray(BLOCKS + SIGMA * noise, jnp.float32)
