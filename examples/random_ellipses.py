@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("output/random_ellipses"))
     parser.add_argument("--weights", type=Path, default=weights_folder)
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--validation", type=int, default=20)
+    parser.add_argument("--validation", type=int, default=40)
     given = parser.parse_args()
     run(given.output, given.weights, given.images, given.validation)
 

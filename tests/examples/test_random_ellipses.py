@@ -1,0 +1,54 @@
+"""The random-ellipses table on a few images, with the weights that ship."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from examples import random_ellipses
+from examples import random_ellipses_networks as networks
+from jaxrecon import ct, train
+from jaxrecon.data import dival_ellipses
+from jaxrecon.metrics import psnr
+
+
+def test_learned_primal_dual_beats_the_published_value():
+    study = networks.study()
+    images = jnp.asarray(dival_ellipses("test", 6))
+    data = ct.ellipses_measurements(images, part="test")
+    span = random_ellipses.range_of(images)
+    module = networks.load("lpd-320", study)
+    found = jax.jit(random_ellipses.network_reconstruction)(module, study, data)
+    start = networks.backprojection(study, data)
+    learned, analytic = psnr(found, images, span), psnr(start, images, span)
+    assert jnp.all(learned > analytic + 4)
+    assert learned.mean() > 30.1
+
+
+@pytest.mark.slow
+def test_the_table_on_a_hundred_images(tmp_path):
+    table = random_ellipses.run(tmp_path, networks.weights_folder, 100, 40)
+    for name, row in table.items():
+        published, similarity = random_ellipses.PUBLISHED.get(name, (0, 0))
+        assert row["psnr"] >= published, name
+        assert not row["ssim"] < similarity, name
+    assert (tmp_path / "report.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_training_goes_down_and_on(tmp_path):
+    path = networks.train_one("lpd-320", tmp_path, 40)
+    study = networks.study()
+    like = networks.network("lpd", study.norm)
+    assert isinstance(train.load_weights(path, like), type(like))
+    images = jnp.asarray(dival_ellipses("validation", 8))
+    data = ct.ellipses_measurements(images, part="validation")
+    trained = networks.mean_psnr(
+        networks.reconstruct, study, images, data, train.load_weights(path, like)
+    )
+    untrained = networks.mean_psnr(networks.reconstruct, study, images, data, like)
+    assert trained > untrained
