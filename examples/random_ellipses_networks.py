@@ -36,8 +36,6 @@ from jaxrecon.solvers import operator_norm
 
 VALIDATION = 40
 WINDOW, CUTOFF = "hann", 0.7
-COOLING = 1500
-"""Last steps of a training, in which the learning rate falls to 0."""
 
 weights_folder = Path(str(files("jaxrecon") / "data" / "weights"))
 
@@ -48,6 +46,8 @@ class Training(NamedTuple):
     """of the training set; 0 draws new ones for ever"""
     steps: int
     batch: int
+    cooling: int = 1500
+    """last steps, in which the learning rate falls to 0"""
     learning_rate: float = 1e-3
 
 
@@ -55,7 +55,8 @@ TRAININGS = {
     "lpd-320": Training("lpd", 320, 21_000, 2),
     "lgd-320": Training("lgd", 320, 21_000, 2),
     "unet-320": Training("unet", 320, 21_000, 2),
-    "lpd-streamed": Training("lpd", 0, 40_000, 2),
+    "lpd-streamed": Training("lpd", 0, 18_000, 2),
+    "lpd-gpu": Training("lpd", 0, 20_000, 16, 8_000),
 }
 
 
@@ -140,7 +141,7 @@ def squared_error(study: Study, module: Any, batch: tuple, key: jax.Array) -> ja
 
 def optimiser_of(training: Training) -> Any:
     """Adam at a constant rate after a warm-up, cooled down to 0 over the last steps."""
-    cooling = min(COOLING, training.steps // 4)
+    cooling = min(training.cooling, training.steps // 2)
     rate = optax.join_schedules(
         [
             optax.linear_schedule(0.0, training.learning_rate, 200),
@@ -159,9 +160,16 @@ def mean_psnr(
     return float(metrics.psnr(found, images, span).mean())
 
 
-def train_one(name: str, folder: Path, steps: int | None = None) -> Path:
-    """Train, or go on with, one of TRAININGS; the last file written has its weights."""
-    training = TRAININGS[name] if steps is None else TRAININGS[name]._replace(steps=steps)
+def train_one(name: str, folder: Path, **changes: int | None) -> Path:
+    """Train, or go on with, one of TRAININGS; the last file written has its weights.
+
+    Args:
+        name: of TRAININGS.
+        folder: for checkpoints, logs, the figure and the weights.
+        changes: fields of the training that differ; None keeps its own.
+    """
+    given = {field: value for field, value in changes.items() if value is not None}
+    training = TRAININGS[name]._replace(**given)
     shared = study()
     images = jnp.asarray(dival_ellipses("validation", VALIDATION))
     data = ct.ellipses_measurements(images, part="validation")
@@ -192,9 +200,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", choices=list(TRAININGS))
     parser.add_argument("--folder", type=Path, default=Path("output/random_ellipses"))
-    parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--steps", type=int, help="instead of those of the table of trainings")
+    parser.add_argument("--batch", type=int, help="images a step, likewise")
     given = parser.parse_args()
-    train_one(given.name, given.folder, given.steps)
+    train_one(given.name, given.folder, steps=given.steps, batch=given.batch)
 
 
 if __name__ == "__main__":

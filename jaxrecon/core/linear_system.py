@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.normal_equations import conjugate_gradient_start, conjugate_gradient_step
+from jaxrecon.core.products import matmul, tensordot
 from jaxrecon.core.tangents import from_parts, real_parts, tied
 from jaxrecon.core.vectors import inner, norm, scaled, zeros_like
 
@@ -125,7 +126,7 @@ def _krylov_minimum(apply: Callable, residual: Any) -> tuple[Any, Any]:
     hessenberg = columns.T
     target = jnp.zeros(RESTART + 1, columns.dtype).at[0].set(size)
     weights = _least_squares(hessenberg, target)
-    left = target - hessenberg @ weights
+    left = target - matmul(hessenberg, weights)
     return _combination(basis, jnp.append(weights, 0)), _combination(basis, left)
 
 
@@ -135,7 +136,7 @@ def _least_squares(matrix: jax.Array, target: jax.Array) -> jax.Array:
     diagonal = jnp.abs(jnp.diagonal(triangle))
     present = diagonal > 10 * jnp.finfo(diagonal.dtype).eps * jnp.max(diagonal)
     triangle = jnp.where(present[:, None], triangle, jnp.eye(RESTART, dtype=triangle.dtype))
-    rhs = jnp.where(present, q.T @ target, 0)
+    rhs = jnp.where(present, matmul(q.T, target), 0)
     return jax.scipy.linalg.solve_triangular(triangle, rhs)
 
 
@@ -146,7 +147,7 @@ def _coefficients(basis: Any, x: Any) -> jax.Array:
 
 def _combination(basis: Any, weights: jax.Array) -> Any:
     """sum_i weights_i v_i."""
-    return jax.tree.map(lambda v: jnp.tensordot(weights.astype(v.dtype), v, 1), basis)
+    return jax.tree.map(lambda v: tensordot(weights.astype(v.dtype), v, 1), basis)
 
 
 def _inverse(size: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import real_dtype
+from jaxrecon.core.products import vdot
 
 
 def real_like(scalar: Any, x: jax.Array) -> jax.Array:
@@ -37,7 +38,7 @@ def add_scaled(x: Any, scalar: Any, y: Any) -> Any:
 
 def inner(x: Any, y: Any) -> jax.Array:
     """Re <x, y>, summed over the leaves."""
-    parts = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.vdot(a, b).real, x, y))
+    parts = jax.tree.leaves(jax.tree.map(lambda a, b: vdot(a, b).real, x, y))
     return sum(parts[1:], start=jnp.asarray(parts[0]))
 
 

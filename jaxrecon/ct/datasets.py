@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_choice
+from jaxrecon.core.products import einsum
 from jaxrecon.ct.geometry import ParallelGeometry
 from jaxrecon.ct.projectors import project
 
@@ -102,7 +103,7 @@ def _simulated(images: jax.Array) -> jax.Array:
     coarse = ellipses_geometry(images.dtype)
     fine = coarse.replace(image_shape=(FINE, FINE), pixel_size=coarse.pixel_size * 128 / FINE)
     rows = jnp.asarray(_linear_interpolation(128, FINE), images.dtype)
-    larger = jnp.einsum("ri,nij,cj->nrc", rows, images, rows)
+    larger = einsum("ri,nij,cj->nrc", rows, images, rows)
     return jax.lax.map(partial(project, geometry=fine, model="joseph"), larger)
 
 

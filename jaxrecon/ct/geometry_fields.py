@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrecon.core.products import tensordot
 from jaxrecon.ct.geometry import ConeGeometry, FanGeometry, ParallelGeometry, ParallelGeometry3D
 
 _DIVERGENT = ("offset", "axis_shift", "angles", "tilt", "source_distance", "detector_distance")
@@ -53,7 +54,7 @@ def combine(columns: jax.Array, change: jax.Array, data_axes: int) -> jax.Array:
     """J dg of one field."""
     if _per_view(columns, change, data_axes):
         return columns * change.reshape(-1, *(1,) * (data_axes - 1))
-    return jnp.tensordot(change, columns, change.ndim)
+    return tensordot(change, columns, change.ndim)
 
 
 def contract(columns: jax.Array, y: jax.Array, value: jax.Array) -> jax.Array:

@@ -15,6 +15,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core.checks import check_choice, check_positive_int
+from jaxrecon.core.products import matmul
 from jaxrecon.data.line_integrals import Phantom, sum_over_shapes
 
 # Columns: semi-axes along x, y, z; centre x, y (upwards), z; rotation about z in degrees; values
@@ -114,8 +115,7 @@ def rotations(angles: Any) -> jax.Array:
 
     c, s = jnp.cos(beta), jnp.sin(beta)
     about_x = matrix((one, zero, zero), (zero, c, -s), (zero, s, c))
-    product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-    return product(product(about_z(alpha), about_x), about_z(gamma))
+    return matmul(matmul(about_z(alpha), about_x), about_z(gamma))
 
 
 def ball(radius: Any, value: Any = 1.0, centre: Any = 0.0, dtype: Any = None) -> Ellipsoids:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import LinearOperator, Pytree
+from jaxrecon.core.products import matmul
 from jaxrecon.direct.dense import flat_rows, solve_positive
 
 
@@ -49,7 +50,7 @@ class LinearMMSE(Pytree):
         """
         covariance = _add_noise(self.measured_covariance, noise)
         weights = solve_positive(covariance, measurements - self.measured_mean)
-        return self.mean + (self.cross_covariance @ weights).reshape(self.mean.shape)
+        return self.mean + matmul(self.cross_covariance, weights).reshape(self.mean.shape)
 
     def diagonal(self, measurements: Any, noise: Any) -> jax.Array:
         r"""Denoised completion: noise filtered one coefficient at a time, then completion.
@@ -69,7 +70,7 @@ class LinearMMSE(Pytree):
     def affine(self) -> tuple[jax.Array, jax.Array]:
         """The noiseless estimator as (weights (N, M), offset (N,)): f^ = W m + b."""
         weights = solve_positive(self.measured_covariance, self.cross_covariance.conj().T).conj().T
-        return weights, self.mean.ravel() - weights @ self.measured_mean
+        return weights, self.mean.ravel() - matmul(weights, self.measured_mean)
 
 
 def _add_noise(covariance: jax.Array, noise: Any) -> jax.Array:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxrecon.core import LinearOperator
 from jaxrecon.core.checks import check_choice, check_space
 from jaxrecon.core.normal_equations import solve_normal
+from jaxrecon.core.products import matmul
 from jaxrecon.direct.dense import as_matrix, solve_positive
 
 
@@ -32,16 +33,17 @@ def pseudo_inverse(operator: LinearOperator, measurements: Any, *, rtol: float =
     check_space(measurements, operator.codomain, what="pseudo_inverse", argument="measurements")
     matrix = as_matrix(operator)
     wide = matrix.shape[0] <= matrix.shape[1]
-    gram = matrix @ matrix.conj().T if wide else matrix.conj().T @ matrix
+    adjoint = matrix.conj().T
+    gram = matmul(matrix, adjoint) if wide else matmul(adjoint, matrix)
     values, vectors = jnp.linalg.eigh(gram)
     keep = values > rtol * values[-1]
     inverse = jnp.where(keep, 1 / jnp.where(keep, values, 1), 0)
 
     def solve(b: jax.Array) -> jax.Array:
-        return vectors @ (inverse * (vectors.conj().T @ b))
+        return matmul(vectors, inverse * matmul(vectors.conj().T, b))
 
     flat = measurements.ravel()
-    x = matrix.conj().T @ solve(flat) if wide else solve(matrix.conj().T @ flat)
+    x = matmul(adjoint, solve(flat)) if wide else solve(matmul(adjoint, flat))
     return x.reshape(operator.domain.shape)
 
 
@@ -81,9 +83,10 @@ def tikhonov(
             operator, operator.adjoint(measurements), damping=penalty, iterations=iterations
         )
     matrix, flat = as_matrix(operator), measurements.ravel()
+    adjoint = matrix.conj().T
     identity = penalty * jnp.eye(min(m, n), dtype=matrix.dtype)
     if m <= n:
-        x = matrix.conj().T @ solve_positive(matrix @ matrix.conj().T + identity, flat)
+        x = matmul(adjoint, solve_positive(matmul(matrix, adjoint) + identity, flat))
     else:
-        x = solve_positive(matrix.conj().T @ matrix + identity, matrix.conj().T @ flat)
+        x = solve_positive(matmul(adjoint, matrix) + identity, matmul(adjoint, flat))
     return x.reshape(operator.domain.shape)

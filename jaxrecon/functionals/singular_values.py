@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.lax import Precision
 
+from jaxrecon.core.products import matmul
 from jaxrecon.core.vectors import real_like
 
 
@@ -30,16 +30,12 @@ def shrink_singular_values(matrices: jax.Array, threshold: Any) -> jax.Array:
         return jnp.matrix_transpose(
             shrink_singular_values(jnp.matrix_transpose(matrices), threshold)
         )
-    gram = _product(matrices, _adjoint(matrices))
-    return _product(_shrinkage(gram, real_like(threshold, matrices)), matrices)
+    gram = matmul(matrices, _adjoint(matrices))
+    return matmul(_shrinkage(gram, real_like(threshold, matrices)), matrices)
 
 
 def _adjoint(x: jax.Array) -> jax.Array:
     return jnp.conj(jnp.matrix_transpose(x))
-
-
-def _product(x: jax.Array, y: jax.Array) -> jax.Array:
-    return jnp.matmul(x, y, precision=Precision.HIGHEST)
 
 
 def _spectrum(gram: jax.Array, threshold: jax.Array) -> tuple[jax.Array, ...]:
@@ -52,7 +48,7 @@ def _spectrum(gram: jax.Array, threshold: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def _function(vectors: jax.Array, values: jax.Array) -> jax.Array:
-    return _product(vectors * values[..., None, :], _adjoint(vectors))
+    return matmul(vectors * values[..., None, :], _adjoint(vectors))
 
 
 @jax.custom_jvp
@@ -78,7 +74,7 @@ def _shrinkage_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Arra
     apart = (kept_a ^ kept_b) & (gap > 0)
     crossing = jnp.where(apart, one / jnp.where(apart, gap, 1), 0)
     ratios = jnp.where(kept_a & kept_b, threshold / (a * b * (a + b)), crossing)
-    inner = _product(_product(_adjoint(vectors), change), vectors)
-    moved = _product(_product(vectors, ratios * inner), _adjoint(vectors))
+    inner = matmul(matmul(_adjoint(vectors), change), vectors)
+    moved = matmul(matmul(vectors, ratios * inner), _adjoint(vectors))
     by_threshold = _function(vectors, jnp.where(kept, -1 / sizes, 0))
     return _function(vectors, shrunk), moved + step * by_threshold

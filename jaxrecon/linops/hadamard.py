@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxrecon.core import LinearOperator, static, struct
 from jaxrecon.core.checks import check_choice
+from jaxrecon.core.products import tensordot
 
 Ordering = Literal["natural", "sequency"]
 
@@ -93,7 +94,7 @@ def walsh_hadamard(x: Any, axis: int = -1, ordering: Ordering = "sequency") -> j
 
 def _product(x: jax.Array, matrix: np.ndarray, axis: int) -> jax.Array:
     scaled = jnp.asarray(matrix / math.sqrt(len(matrix)), dtype=x.dtype)
-    y = jnp.tensordot(x, scaled, axes=((axis,), (1,)), precision=jax.lax.Precision.HIGHEST)
+    y = tensordot(x, scaled, axes=((axis,), (1,)))
     return jnp.moveaxis(y, -1, axis)
 
 

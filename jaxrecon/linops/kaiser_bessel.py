@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrecon.core.products import matmul
+
 TAPS = 6
 OVERSAMPLING = 2
 _SHAPE = float(np.pi * np.sqrt((TAPS / OVERSAMPLING) ** 2 * (OVERSAMPLING - 0.5) ** 2 - 0.8))
@@ -77,4 +79,4 @@ def window_weights(a: jax.Array) -> jax.Array:
     for _ in range(polynomials.shape[1] - 1):
         powers.append(powers[-1] * a)
     stacked = jnp.stack(powers).reshape(len(powers), -1)
-    return jnp.dot(polynomials, stacked, precision=jax.lax.Precision.HIGHEST).T
+    return matmul(polynomials, stacked).T

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jaxrecon.core.products import matmul
 from jaxrecon.nn.networks import on_images
 
 
@@ -42,7 +43,7 @@ class AffineLayer(nnx.Module):
         self.shape = tuple(shape)
 
     def __call__(self, measurements: jax.Array) -> jax.Array:
-        flat = measurements @ self.weights[...].T + self.offset[...]
+        flat = matmul(measurements, self.weights[...].T) + self.offset[...]
         return flat.reshape(*measurements.shape[:-1], *self.shape)
 
 

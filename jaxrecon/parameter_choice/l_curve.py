@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import check_positive_int
+from jaxrecon.core.products import matmul
 from jaxrecon.parameter_choice.best import best_on_path
 from jaxrecon.parameter_choice.weights import as_weights, check_same_length
 
@@ -92,7 +93,7 @@ def _derivatives(t: jax.Array, values: jax.Array, window: int) -> tuple[jax.Arra
         scale = (t[-1] - t[0]) / 2
         s = (t - t[window // 2]) / scale
         design = jnp.stack([jnp.ones_like(s), s, s**2], -1)
-        _, linear, square = jnp.linalg.solve(design.T @ design, design.T @ values)
+        _, linear, square = jnp.linalg.solve(matmul(design.T, design), matmul(design.T, values))
         return linear / scale, 2 * square / scale**2
 
     return jax.vmap(fit)(t[rows], values[rows])

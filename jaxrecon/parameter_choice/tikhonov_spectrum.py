@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxrecon.core import LinearOperator, Pytree, static
 from jaxrecon.core.checks import check_space
+from jaxrecon.core.products import matmul
 from jaxrecon.core.vectors import zeros_like
 from jaxrecon.direct.dense import as_matrix
 from jaxrecon.functionals import LeastSquares, SquaredL2
@@ -94,8 +95,8 @@ def singular_spectrum(operator: LinearOperator, data: Any) -> TikhonovSpectrum:
     data = jnp.asarray(data)
     left, values, _ = jnp.linalg.svd(as_matrix(operator), full_matrices=False)
     flat = data.ravel()
-    coefficients = left.conj().T @ flat
-    beyond = flat - left @ coefficients
+    coefficients = matmul(left.conj().T, flat)
+    beyond = flat - matmul(left, coefficients)
     multiplicity = 2 if jnp.iscomplexobj(data) else 1
     return TikhonovSpectrum(
         values**2,

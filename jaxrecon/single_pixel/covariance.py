@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrecon.core.products import einsum
+
 
 class Moments(NamedTuple):
     """Mean (N,) and covariance (N, N) of flat images, with the number of images behind them."""
@@ -26,7 +28,7 @@ def _update(moments: Moments, batch: jax.Array) -> Moments:
     mean = flat.mean(axis=0)
     centred = flat - mean
     shift = mean - moments.mean
-    scatter = jnp.einsum("bi,bj->ij", centred, centred, precision=jax.lax.Precision.HIGHEST)
+    scatter = einsum("bi,bj->ij", centred, centred)
     total = n + m
     return Moments(
         moments.mean + shift * (m / total),

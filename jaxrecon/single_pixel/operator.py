@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core import LinearOperator, matched, static, struct
+from jaxrecon.core.products import tensordot
 from jaxrecon.linops.hadamard import hadamard_matrix, walsh_hadamard
 
 
@@ -68,7 +69,7 @@ def _constant_over(sequencies: np.ndarray, n: int) -> int:
 
 
 def _product(a: jax.Array, b: jax.Array, a_axis: int, b_axis: int) -> jax.Array:
-    return jnp.tensordot(a, b, ((a_axis,), (b_axis,)), precision=jax.lax.Precision.HIGHEST)
+    return tensordot(a, b, ((a_axis,), (b_axis,)))
 
 
 @lru_cache

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxrecon.core.checks import check_nonnegative, check_positive_int
 from jaxrecon.core.iterate import Method
+from jaxrecon.core.products import tensordot
 from jaxrecon.core.pytree import static
 from jaxrecon.core.tangents import merged, split
 from jaxrecon.core.vectors import add, add_scaled, inner, norm, subtract
@@ -66,7 +67,7 @@ class Anderson(Method):
         changes = recorded(state.changes, subtract(residual, state.last_residual))
         weights = self._weights(moves, changes, residual)
         shift = jax.tree.map(
-            lambda a: jnp.tensordot(weights.astype(a.dtype), a, 1), add(moves, changes)
+            lambda a: tensordot(weights.astype(a.dtype), a, 1), add(moves, changes)
         )
         candidate = add_scaled(image, -1, shift)
         first = jnp.where(begins, size, state.first)

@@ -41,7 +41,7 @@ def test_the_table_on_a_hundred_images(tmp_path):
 
 @pytest.mark.slow
 def test_training_goes_down_and_on(tmp_path):
-    path = networks.train_one("lpd-320", tmp_path, 40)
+    path = networks.train_one("lpd-320", tmp_path, steps=40)
     study = networks.study()
     like = networks.network("lpd", study.norm)
     assert isinstance(train.load_weights(path, like), type(like))

@@ -52,6 +52,15 @@ class MethodCase(NamedTuple):
     """whether another entry stands for its derivatives in every run, and this one is for -m slow"""
 
 
+def lowers_for_accelerators(function: Callable, *arguments: Any) -> None:
+    """It lowers for CUDA and TPU, and all its products keep the precision of their dtype."""
+    exported = jax.export.export(jax.jit(function), platforms=["cuda", "tpu"])(*arguments)
+    assert exported.platforms == ("cuda", "tpu")
+    products = [line for line in exported.mlir_module().splitlines() if "dot_general %" in line]
+    low = [line.split(" : ")[0] for line in products if "[HIGHEST, HIGHEST]" not in line]
+    assert not low, f"products in the default precision of the accelerator: {low}"
+
+
 def quick_jit(function: Callable) -> Any:
     """`jax.jit` with little optimisation: laws compile many tiny programs and run each once."""
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})

@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jax.scipy.linalg import solve_triangular
 
 from jaxrecon.core.checks import check_positive_int, check_real, check_space
+from jaxrecon.core.products import matmul
 from jaxrecon.ct.direct import filtered_backprojection
 from jaxrecon.ct.geometry import Geometry
 from jaxrecon.ct.materials import Material, linear_attenuation, split_water_bone
@@ -65,7 +66,7 @@ def water_polynomial(
     largest = measured[-1]
     powers = jnp.arange(1, degree + 1)
     q, r = jnp.linalg.qr((measured / largest)[:, None] ** powers)
-    return solve_triangular(r, q.T @ wanted) / largest**powers
+    return solve_triangular(r, matmul(q.T, wanted)) / largest**powers
 
 
 def apply_polynomial(sinogram: Any, coefficients: Any) -> jax.Array:

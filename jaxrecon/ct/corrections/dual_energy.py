@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_nonnegative, check_positive_int, check_real
+from jaxrecon.core.products import tensordot
 from jaxrecon.ct.spectrum import Spectrum, polychromatic_line_integrals
 
 Pair = tuple[Any, Any]
@@ -193,7 +194,7 @@ def virtual_monoenergetic(materials: Any, attenuation: Any) -> jax.Array:
             "virtual_monoenergetic expected attenuation of shape (materials,) or (materials, "
             f"energies) for materials {materials.shape}, got {attenuation.shape}."
         )
-    return jnp.tensordot(attenuation.T.astype(materials.dtype), materials, axes=1)
+    return tensordot(attenuation.T.astype(materials.dtype), materials, axes=1)
 
 
 def decompose_images(images: Any, attenuation: Any) -> jax.Array:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core.checks import check_choice, check_positive_int
+from jaxrecon.core.products import matmul
 from jaxrecon.core.pytree import static
 from jaxrecon.ct.geometry.base import Geometry, unit_vectors
 
@@ -111,7 +112,7 @@ class ConeGeometry(Geometry):
         along, up, beyond = jnp.broadcast_arrays(along, rows[:, None], beyond)
         local = jnp.stack([along, up, beyond], axis=-1)
         if self.tilt is not None:
-            local = jnp.matmul(local, self._rotation().T, precision=jax.lax.Precision.HIGHEST)
+            local = matmul(local, self._rotation().T)
         return local + reach * jnp.asarray([0, 0, 1], self.dtype)
 
     def _rotation(self) -> jax.Array:
@@ -121,8 +122,7 @@ class ConeGeometry(Geometry):
         roll = jnp.array([[a, -p, o], [p, a, o], [o, o, l]])
         pitch = jnp.array([[l, o, o], [o, b, -q], [o, q, b]])
         yaw = jnp.array([[c, o, -r], [o, l, o], [r, o, c]])
-        precision = jax.lax.Precision.HIGHEST
-        return jnp.matmul(jnp.matmul(roll, pitch, precision=precision), yaw, precision=precision)
+        return matmul(matmul(roll, pitch), yaw)
 
 
 def cone_beam(

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.matched import matched
+from jaxrecon.core.products import matmul
 from jaxrecon.ct.geometry import ParallelGeometry
 from jaxrecon.ct.projectors.sheared_views import (
     embed,
@@ -114,8 +115,7 @@ def _project(geometry: ParallelGeometry, image: jax.Array) -> jax.Array:
             return jax.lax.dynamic_slice_in_dim(row, start, length + 2)
 
         moved = jax.vmap(pixels)(rows, n + margin)
-        exact = jax.lax.Precision.HIGHEST
-        sums = jnp.dot(taps.reshape(_PHASES * 3, side), moved, precision=exact)
+        sums = matmul(taps.reshape(_PHASES * 3, side), moved)
         sums = sums.reshape(_PHASES, 3, length + 2)
         q = sums[:, 0, :length] + sums[:, 1, 1 : length + 1] + sums[:, 2, 2:]
         q = q.ravel()

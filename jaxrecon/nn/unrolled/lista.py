@@ -13,6 +13,7 @@ from jax.core import Tracer
 
 from jaxrecon.core import LinearOperator
 from jaxrecon.core.checks import check_real
+from jaxrecon.core.products import matmul
 from jaxrecon.functionals import soft_threshold
 from jaxrecon.linops import Matrix
 from jaxrecon.nn.direct import Frozen
@@ -28,7 +29,7 @@ class ListaWeights(nnx.Module):
         self.recur = nnx.Param(recur)
 
     def __call__(self, x: jax.Array, measurements: jax.Array) -> jax.Array:
-        return measurements @ self.encode[...].T + x @ self.recur[...].T
+        return matmul(measurements, self.encode[...].T) + matmul(x, self.recur[...].T)
 
 
 class LISTA(UnrolledScheme):

@@ -5,6 +5,7 @@ import numpy as np
 
 from jaxrecon import struct
 from jaxrecon.core import Identity
+from jaxrecon.core.products import matmul
 from jaxrecon.functionals import LeastSquares
 from jaxrecon.linops import Matrix
 from jaxrecon.nn import (
@@ -94,7 +95,7 @@ def half_quadratic(dtype):
 
 def contraction(parameters, x):
     matrix, offset = parameters
-    return matrix @ x + offset
+    return matmul(matrix, x) + offset
 
 
 def affine(dtype):

@@ -12,6 +12,7 @@ import numpy as np
 from jaxrecon import separable, stack, struct
 from jaxrecon.core import Identity, Pytree
 from jaxrecon.core.checks import complex_dtype
+from jaxrecon.core.products import matmul
 from jaxrecon.functionals import L1, LeastSquares, NonNegative, SquaredL2, Zero
 from jaxrecon.linops.convolution import Convolution
 from jaxrecon.linops.finite_difference import FiniteDifference
@@ -185,7 +186,7 @@ class AffineMap(Pytree):
     shift: Any
 
     def __call__(self, x: Any) -> Any:
-        return self.matrix @ x - self.shift
+        return matmul(self.matrix, x) - self.shift
 
 
 def _rotation(dtype: Any) -> tuple:
