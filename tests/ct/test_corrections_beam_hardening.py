@@ -197,6 +197,7 @@ def test_gradient_through_the_split_of_one_image():
         )
 
 
+@pytest.mark.slow
 def test_reconstruction_by_gradients_of_the_polychromatic_model():
     """Accelerated gradient steps from the water-corrected image remove the band between bones."""
     spectrum, energy, _, coefficients = scan()

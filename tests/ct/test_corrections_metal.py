@@ -81,6 +81,7 @@ def test_normalised_beats_linear_beats_nothing():
     assert errors[3] < 0.75 * errors[2]
 
 
+@pytest.mark.slow
 def test_rays_without_weight_do_no_harm():
     geometry, sinogram, mask, *_ = scan()
     operator = ct.XRayTransform(geometry)

@@ -51,6 +51,7 @@ def test_a_ball_comes_back_with_its_attenuation(name):
     assert values.std() < 0.03 * MU
 
 
+@pytest.mark.slow
 def test_a_helix_of_very_low_pitch_needs_its_number_of_turns():
     """Known values: as many half turns as see a voxel. Traced ones: NaN, not a wrong image."""
     geometry = ct.cone_beam(

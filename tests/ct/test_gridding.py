@@ -38,6 +38,7 @@ def test_shepp_logan_at_the_size_of_the_comparison():
     assert error < 0.106  # 0.104; filtered backprojection 0.093, ASTRA's 0.114
 
 
+@pytest.mark.slow
 def test_smoothed_it_is_filtered_backprojection():
     scan = _scan(pixel_size=(0.8, 1.0), offset=-0.7, centre=(2.0, 5.0), image_shape=(80, 91))
     data = _exact(phantoms.shepp_logan(80), scan)

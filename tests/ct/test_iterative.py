@@ -70,6 +70,7 @@ def test_every_method_reconstructs_a_noisy_scan() -> None:
         assert errors[3] < 0.21
 
 
+@pytest.mark.slow
 def test_subsets_pay_off_in_the_first_passes() -> None:
     geometry, _, p, variance, image = scan()
     a = ct.XRayTransform(geometry, "shear")

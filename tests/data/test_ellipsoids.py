@@ -180,6 +180,7 @@ def test_euler_angles():
     np.testing.assert_allclose(any_one @ any_one.T, np.eye(3), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives_map_and_do_not_blow_up_at_the_edge():
     with jax.enable_x64(True):
         phantom = some_ellipsoids()

@@ -8,6 +8,7 @@ pytest.importorskip("matplotlib")
 from examples import algebraic_methods
 
 
+@pytest.mark.slow
 def test_it_runs(tmp_path, monkeypatch):
     chosen = ("SIRT", "CGLS", "SART, relaxation 0.3")
     every = algebraic_methods.methods

@@ -24,6 +24,7 @@ def drawn(folder: Path, name: str) -> bool:
     return (folder / f"{name}.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_they_run(tmp_path):
     """Of each example one method, on few pixels."""
     _, figure = optimisation_methods.run(tmp_path, size=16, views=8, seconds=0.01, names=("ISTA",))

@@ -22,6 +22,7 @@ def check(settings, folder):
     np.testing.assert_allclose(curves["sure"][near], curves["predicted"][near], atol=3 * deviation)
 
 
+@pytest.mark.slow
 def test_it_runs(tmp_path):
     results, _ = run(tmp_path, Settings(side=32, weights=5, iterations=10))
     assert set(results["rules"]) == {"oracle", "SURE", "GCV", "discrepancy", "L-curve"}

@@ -8,6 +8,7 @@ pytest.importorskip("matplotlib")
 from examples import posterior_sampling
 
 
+@pytest.mark.slow
 def test_means_are_better_than_samples_and_deviations_are_of_the_size_of_the_errors(tmp_path):
     results, _ = posterior_sampling.run(tmp_path, posterior_sampling.QUICK)
     assert list(results) == ["DPS", "DiffPIR", "PnP-ULA"]

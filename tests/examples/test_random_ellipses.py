@@ -16,6 +16,7 @@ from jaxrecon.data import dival_ellipses
 from jaxrecon.metrics import psnr
 
 
+@pytest.mark.slow
 def test_learned_primal_dual_beats_the_published_value():
     study = networks.study()
     images = jnp.asarray(dival_ellipses("test", 6))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import pytest
 
 from jaxrecon import Functional, LinearOperator, Method
 
@@ -25,6 +26,8 @@ class OperatorCase(NamedTuple):
     float32_tolerance: float = 1e-5
     """of the dot test, relative to |Ax||y|; only to be raised with a reason written beside it."""
     float64_tolerance: float = 1e-12
+    variant: bool = False
+    """whether another entry of the same code stands for it in the laws that compile most"""
 
 
 class FunctionalCase(NamedTuple):
@@ -37,6 +40,8 @@ class FunctionalCase(NamedTuple):
     has_grad: bool = False
     has_conjugate: bool = False
     convex: bool = True
+    variant: bool = False
+    """whether another entry of the same code stands for it in the laws that compile most"""
 
 
 class MethodCase(NamedTuple):
@@ -64,6 +69,14 @@ def lowers_for_accelerators(function: Callable, *arguments: Any) -> None:
 def quick_jit(function: Callable) -> Any:
     """`jax.jit` with little optimisation: laws compile many tiny programs and run each once."""
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def variants_slowly(cases: list, value: Callable = lambda case: case) -> list:
+    """Parameters of a law that compiles much: it runs over variants with -m slow only."""
+    return [
+        pytest.param(value(case), id=case.name, marks=[pytest.mark.slow] if case.variant else [])
+        for case in cases
+    ]
 
 
 def collect(kind: str) -> list:

@@ -13,7 +13,13 @@ from jaxrecon.core.checks import real_dtype, struct_of
 from jaxrecon.core.operator import conj
 from jaxrecon.core.vectors import add_scaled, inner, scaled, subtract
 from jaxrecon.testing import assert_gradient, assert_prox, random_element
-from tests.laws.cases import FunctionalCase, collect, lowers_for_accelerators, quick_jit
+from tests.laws.cases import (
+    FunctionalCase,
+    collect,
+    lowers_for_accelerators,
+    quick_jit,
+    variants_slowly,
+)
 
 CASES = collect("FUNCTIONALS")
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -52,7 +58,7 @@ def _assert_close(got: Any, expected: Any, tolerance: float) -> None:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@each
+@pytest.mark.parametrize("case", variants_slowly(CASES))
 def test_jit_vmap_and_eager_agree_and_a_fresh_object_does_not_recompile(
     case: FunctionalCase,
 ) -> None:
@@ -113,7 +119,7 @@ def test_prox_minimises_is_firm_and_obeys_moreau(case: FunctionalCase) -> None:
         assert_prox(f, scaled(2, v), 0.6, convex=case.convex)
 
 
-@with_prox
+@pytest.mark.parametrize("case", variants_slowly([c for c in CASES if c.has_prox]))
 def test_prox_has_finite_derivatives_everywhere(case: FunctionalCase) -> None:
     with jax.enable_x64(True):
         f, x, v, step = _point(case, jnp.float64)

@@ -17,7 +17,13 @@ from jaxrecon import LinearOperator, linops
 from jaxrecon.core.checks import is_complex, struct_of
 from jaxrecon.core.operator import conj
 from jaxrecon.testing.elements import difference, norm, normal, on_host, vdot
-from tests.laws.cases import OperatorCase, collect, lowers_for_accelerators, quick_jit
+from tests.laws.cases import (
+    OperatorCase,
+    collect,
+    lowers_for_accelerators,
+    quick_jit,
+    variants_slowly,
+)
 
 CASES = {case.name: case for case in collect("OPERATORS")}
 PRECISIONS = {"float32": jnp.float32, "float64": jnp.float64}
@@ -122,6 +128,7 @@ def assert_close(a, b, tolerance, scale=0.0):
 
 
 operators = pytest.mark.parametrize("name", list(CASES))
+compiling = pytest.mark.parametrize("name", variants_slowly(list(CASES.values()), lambda c: c.name))
 precisions = pytest.mark.parametrize("precision", list(PRECISIONS))
 
 
@@ -158,7 +165,7 @@ def test_a_fresh_equal_operator_does_not_recompile(name, precision):
     assert measured(name, precision).traces_of_a_second_operator == 0
 
 
-@operators
+@compiling
 def test_jit_is_eager(name):
     m = measured(name, "float32")
     as_jax = [jax.tree.map(jnp.asarray, a) for a in (m.x[0], m.y[0])]
@@ -166,7 +173,7 @@ def test_jit_is_eager(name):
     assert_close(m.operator.H(as_jax[1]), m.ahy[0], m.tolerance)
 
 
-@operators
+@compiling
 def test_derivatives_vmap_and_normal(name):
     """jvp(A) = A; vjp and transpose = conj A^H conj, and of A^H likewise; vmap = loop."""
     m = measured(name, "float64")
@@ -213,12 +220,10 @@ def traced_parameters(operator):
     return [np.asarray(leaves[i]) for i in where], rebuild
 
 
-WITH_PARAMETERS = [
-    name for name, case in CASES.items() if traced_parameters(case.make(jnp.float32))[0]
-]
+WITH_PARAMETERS = [case for case in CASES.values() if traced_parameters(case.make(jnp.float32))[0]]
 
 
-@pytest.mark.parametrize("name", WITH_PARAMETERS)
+@pytest.mark.parametrize("name", variants_slowly(WITH_PARAMETERS, lambda c: c.name))
 def test_derivatives_in_the_parameters(name):
     """jvp, vjp and vmap of p -> (A(p) x, A(p)^H y), against finite differences."""
     m = measured(name, "float64")

@@ -58,6 +58,7 @@ def test_complex_images_are_two_channels():
         nn.on_images(BIAS_FREE["DnCNN"](), image)
 
 
+@pytest.mark.slow
 def test_volumes():
     volume = jax.random.normal(jax.random.key(1), (4, 6, 4))
     network = BIAS_FREE["DRUNet"](dims=3)

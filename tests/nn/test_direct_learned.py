@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from jaxrecon import ct, nn
@@ -32,6 +33,7 @@ def test_affine_layer_learns_the_linear_mmse_estimator():
     np.testing.assert_allclose(result.module.offset[...], offset, atol=0.02)
 
 
+@pytest.mark.slow
 def test_fbp_conv_net():
     """A network after filtered backprojection: FBP to begin with, less error after training."""
     geometry = ct.parallel_beam((16, 16), views=6, bins=24)

@@ -30,6 +30,7 @@ def test_shared_weights_equal_stacked_copies():
     )
 
 
+@pytest.mark.slow
 def test_unrolled_equals_the_steps_written_out():
     stack = nn.stacked(unet, 2, jax.random.key(3))
     module = nn.UnrolledProximalGradient(stack, steps=2, shared=False, step_size=0.7)

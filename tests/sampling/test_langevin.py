@@ -126,6 +126,7 @@ def test_complex_samples_have_noise_in_both_parts():
         np.testing.assert_allclose(np.var(part), 1 / 0.95, atol=5 * np.sqrt(2 / 2000))
 
 
+@pytest.mark.slow
 def test_streaming_moments_are_those_of_the_samples():
     f, _, _ = posterior()
     method = unadjusted_langevin(f + SquaredL2(), jax.random.key(2), 0.05)

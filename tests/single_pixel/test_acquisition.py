@@ -56,6 +56,7 @@ def test_split_patterns_are_zero_and_one(operator):
     np.testing.assert_allclose(patterns.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_preprocessing_is_unbiased_and_knows_its_variance(operator, image):
     split, photons = SplitHadamard(operator), 30.0
     keys = jax.random.split(jax.random.key(0), 4000)

@@ -55,6 +55,7 @@ def test_one_subset_with_one_step_size_is_fista_and_ista(momentum) -> None:
         np.testing.assert_allclose(_iterates(method, x0, 20), _iterates(same, x0, 20), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_subset_gradients_have_the_full_gradient_as_their_mean() -> None:
     with jax.enable_x64(True):
         f, penalty, x0 = _weighted_problem()

@@ -132,6 +132,7 @@ def test_weights_survive_a_file(fitted, tmp_path, bits, tolerance):
         np.testing.assert_allclose(a, b, atol=tolerance * np.abs(a).max())
 
 
+@pytest.mark.slow
 def test_weights_of_stacks_have_scales_of_their_own(tmp_path):
     stack = nn.stacked(lambda rngs: Small(rngs=rngs), 2, jax.random.key(0))
     stack = jax.tree.map(lambda a: a.at[1].multiply(1e-3), stack)

@@ -105,16 +105,18 @@ def vectors(dtype):
 
 OPERATORS = [
     OperatorCase("ct.XRayTransform square", square),
-    OperatorCase("ct.XRayTransform oblong", oblong),
+    OperatorCase("ct.XRayTransform oblong", oblong, variant=True),
     OperatorCase("ct.XRayTransform strip", partial(oblong, model="strip")),
     OperatorCase("ct.XRayTransform square shear", partial(square, model="shear")),
-    OperatorCase("ct.XRayTransform oblong shear", partial(oblong, model="shear")),
+    OperatorCase("ct.XRayTransform oblong shear", partial(oblong, model="shear"), variant=True),
     OperatorCase("ct.XRayTransform fan", fan),
-    OperatorCase("ct.XRayTransform fan joseph", partial(fan, model="joseph")),
-    OperatorCase("ct.XRayTransform planar vectors", planar_vectors),
+    OperatorCase("ct.XRayTransform fan joseph", partial(fan, model="joseph"), variant=True),
+    OperatorCase("ct.XRayTransform planar vectors", planar_vectors, variant=True),
     OperatorCase("ct.XRayTransform cone planes", cone),
-    OperatorCase("ct.XRayTransform cone curved", partial(cone, detector="curved")),
-    OperatorCase("ct.XRayTransform cone tilted", partial(cone, tilt=(0.03, -0.05, 0.04))),
-    OperatorCase("ct.XRayTransform laminography", laminography),
+    OperatorCase("ct.XRayTransform cone curved", partial(cone, detector="curved"), variant=True),
+    OperatorCase(
+        "ct.XRayTransform cone tilted", partial(cone, tilt=(0.03, -0.05, 0.04)), variant=True
+    ),
+    OperatorCase("ct.XRayTransform laminography", laminography, variant=True),
     OperatorCase("ct.XRayTransform vectors", vectors),
 ]

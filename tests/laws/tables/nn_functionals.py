@@ -33,13 +33,13 @@ def ridge_of_volumes(dtype: Any) -> tuple:
     return f, jnp.asarray(draw(3, (3, 4, 3), dtype))
 
 
-def _smooth(name: str, make: Any, convex: bool) -> FunctionalCase:
-    return FunctionalCase(name, make, has_prox=False, has_grad=True, convex=convex)
+def _smooth(name: str, make: Any, convex: bool, variant: bool = False) -> FunctionalCase:
+    return FunctionalCase(name, make, has_prox=False, has_grad=True, convex=convex, variant=variant)
 
 
 FUNCTIONALS = [
     _smooth("GradientStepPotential", gradient_step, False),
     _smooth("FieldsOfExperts", fields_of_experts, False),
-    _smooth("ConvexRidge, complex", complex_ridge, True),
-    _smooth("ConvexRidge, 3-D", ridge_of_volumes, True),
+    _smooth("ConvexRidge, complex", complex_ridge, True, True),
+    _smooth("ConvexRidge, 3-D", ridge_of_volumes, True, True),
 ]

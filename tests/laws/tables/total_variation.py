@@ -68,24 +68,29 @@ FUNCTIONALS = [
     FunctionalCase(
         "total variation, periodic, complex",
         _of(_total(boundary="periodic", spacing=(1.0, 0.5)), complex_valued=True),
+        variant=True,
     ),
     FunctionalCase("Huber total variation", _of(_huber(spacing=(1.0, 0.5))), **_SMOOTH),
     FunctionalCase(
         "Huber total variation, anisotropic, complex",
         _of(_huber(isotropic=False, boundary="periodic"), complex_valued=True),
         **_SMOOTH,
+        variant=True,
     ),
     FunctionalCase(
         "vectorial total variation, complex",
         _of(_vectorial((3, 2, 4), channel_axis=1), (3, 2, 4), True),
+        variant=True,
     ),
     FunctionalCase(
         "total nuclear variation, complex",
         _of(_vectorial((2, 3, 2), coupling="nuclear"), (2, 3, 2), True),
+        variant=True,
     ),
     FunctionalCase(
         "directional total variation, rounded, complex",
         _of(_directional(delta=0.3, boundary="periodic"), complex_valued=True),
+        variant=True,
     ),
     FunctionalCase(
         "nuclear norm of groups", _of(lambda d: GroupNuclear(), (2, 3, 3)), **_CONJUGATE
@@ -94,6 +99,7 @@ FUNCTIONALS = [
         "nuclear norm of groups, three rows, complex",
         _of(lambda d: GroupNuclear((2, 0)), (3, 2, 4), True),
         **_CONJUGATE,
+        variant=True,
     ),
     FunctionalCase("total generalised variation", _of(_generalised, (4, 5)), has_prox=False),
 ]
