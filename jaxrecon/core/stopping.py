@@ -33,6 +33,8 @@ class Status(IntEnum):
     """It did not within the length."""
     DIVERGED = 2
     """NaN or infinite values, or an image that grew beyond bounds."""
+    INFEASIBLE = 3
+    """At rest by its residual, yet away from a constraint: what `minimise` may find."""
 
 
 class Solution(NamedTuple):
@@ -65,6 +67,8 @@ class Solution(NamedTuple):
             return f"{text}."
         if status == Status.NOT_CONVERGED:
             return f"{text}: the tolerance was not met. Allow more steps or a larger tolerance."
+        if status == Status.INFEASIBLE:
+            return f"{text}: at rest, but away from a constraint."
         if steps == 0:
             return f"{text}: NaN in the data, operator or residual, or a start not finite."
         finite = all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(self.x))

@@ -7,16 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.functional import Functional
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import norm
-from jaxrecon.functionals.indicators import indicator
+from jaxrecon.functionals.indicators import Indicator, indicator
 from jaxrecon.linops.coefficients import as_axes
 from jaxrecon.linops.diagonal import check_broadcast
 from jaxrecon.linops.fourier import fft_centred, ifft_centred
 
 
-class Bandlimited(Functional):
+class Bandlimited(Indicator):
     r"""0 where (F x)[k] = 0 for all k outside of the support, else infinity; real or complex x.
 
     F is the centred orthonormal Fourier transform along `axes`: frequency 0 is entry n // 2. The

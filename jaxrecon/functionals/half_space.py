@@ -10,12 +10,11 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core.checks import check_no_nan, check_real
-from jaxrecon.core.functional import Functional
 from jaxrecon.core.vectors import add_scaled, inner, norm, real_like, scaled, subtract
-from jaxrecon.functionals.indicators import indicator
+from jaxrecon.functionals.indicators import Indicator, indicator
 
 
-class HalfSpace(Functional):
+class HalfSpace(Indicator):
     r"""0 where Re <a, x> <= b, else infinity; any array or pytree, real or complex.
 
     A bound on a total, a dose or a mean. prox: v - max(Re <a, v> - b, 0) / ||a||^2 a. The conjugate

@@ -25,7 +25,11 @@ def indicator(inside: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.where(inside, real_like(0, x), real_like(jnp.inf, x))
 
 
-class Box(Functional):
+class Indicator(Functional):
+    """The base of functionals that are 0 on a set and infinite elsewhere: constraints."""
+
+
+class Box(Indicator):
     r"""0 where lower <= x <= upper everywhere, else infinity; real x.
 
     prox: clip. The conjugate is sum max(lower y, upper y).
@@ -68,7 +72,7 @@ class Box(Functional):
         return jnp.sum(jnp.where(y == 0, 0, y * jnp.where(y == 0, 0, bound)))
 
 
-class NonNegative(Functional):
+class NonNegative(Indicator):
     r"""0 where x >= 0 everywhere, else infinity; real x. prox: max(v, 0).
 
     The conjugate is the indicator of y <= 0.
@@ -93,7 +97,7 @@ class NonNegative(Functional):
         return indicator(jnp.all(y <= 0), y)
 
 
-class Simplex(Functional):
+class Simplex(Indicator):
     r"""0 where x >= 0 and sum x = total, else infinity; real x.
 
     The sum runs over `axis`, or over the whole image. prox: v - theta clipped at 0, theta found by
@@ -148,7 +152,7 @@ def _back(rows: jax.Array, axis: int) -> jax.Array:
     return jnp.moveaxis(rows, -1, axis)
 
 
-class Affine(Functional):
+class Affine(Indicator):
     r"""0 where A x = m, else infinity: measurements taken as exact.
 
     prox: the projection v - A^H (A A^H)^-1 (A v - m), which needs A onto its codomain. (A A^H)^-1

@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.vectors import inner, real_like
-from jaxrecon.functionals.indicators import indicator
+from jaxrecon.functionals.indicators import Indicator, indicator
 from jaxrecon.functionals.norm_balls import magnitudes
 
 
@@ -38,7 +38,7 @@ class L0(Functional):
         return jax.tree.map(lambda a: hard_threshold(a, threshold), v)
 
 
-class L0Ball(Functional):
+class L0Ball(Indicator):
     r"""0 where x has at most k non-zero entries, else infinity; any array or pytree; not convex.
 
     prox: the k entries of largest magnitude are kept, the others set to 0; of equal magnitudes,

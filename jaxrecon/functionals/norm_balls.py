@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real
-from jaxrecon.core.functional import Functional
 from jaxrecon.core.vectors import add, inner, norm, real_like, scaled, subtract
-from jaxrecon.functionals.indicators import indicator
+from jaxrecon.functionals.indicators import Indicator, indicator
 from jaxrecon.functionals.l1 import L1, soft_threshold
 
 
-class Ball(Functional):
+class Ball(Indicator):
     """The indicator of ||x - centre|| <= radius; the base of the balls below."""
 
     radius: Any = 1.0

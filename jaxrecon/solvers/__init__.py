@@ -14,6 +14,7 @@ from jaxrecon.solvers.conjugate_gradient import (
     solve_normal,
     solve_positive_definite,
 )
+from jaxrecon.solvers.constraints import constraint_violation
 from jaxrecon.solvers.davis_yin import DavisYin, davis_yin
 from jaxrecon.solvers.diagonal_steps import diagonal_steps
 from jaxrecon.solvers.douglas_rachford import DouglasRachford, douglas_rachford
@@ -123,6 +124,7 @@ __all__ = [
     "cgls",
     "choose",
     "conjugate_gradient",
+    "constraint_violation",
     "davis_yin",
     "diagonal_steps",
     "douglas_rachford",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.pytree import Pytree
-from jaxrecon.core.stopping import Solution, solve_until
+from jaxrecon.core.stopping import Solution, Status, solve_until
 from jaxrecon.solvers.choose import Choice, choose
+from jaxrecon.solvers.constraints import constraint_violation
 
 
 class Minimum(Pytree):
@@ -17,6 +20,8 @@ class Minimum(Pytree):
 
     solution: Solution
     choice: Choice
+    violation: jax.Array
+    """How far the image is from the constraints: :func:`constraint_violation`."""
 
     @property
     def x(self) -> Any:
@@ -55,7 +60,13 @@ class Minimum(Pytree):
 
     def describe(self) -> str:
         """The outcome and the choice, in words; needs values, so outside of jit."""
-        return f"{self.solution.describe()} By {self.choice}"
+        outcome = self.solution.describe()
+        if np.any(np.asarray(self.status) == Status.INFEASIBLE):
+            outcome += (
+                f" It misses a constraint by {np.max(self.violation):.2g} of its size: the "
+                "constraints contradict each other, or the run ended too early."
+            )
+        return f"{outcome} By {self.choice}"
 
 
 def minimise(cost: Any, x0: Any, length: int, *, tolerance: Any, **options: Any) -> Minimum:
@@ -85,10 +96,18 @@ def minimise(cost: Any, x0: Any, length: int, *, tolerance: Any, **options: Any)
             ``choose(cost, x0).method.solution(state)`` reads the image from it.
 
     Returns:
-        A :class:`Minimum` (x, iterations, status, history, solution, method, name, reason,
-        describe()).
+        A :class:`Minimum` (x, iterations, status, history, solution, violation, method, name,
+        reason, describe()). The status of a run that met the tolerance is CONVERGED if the image
+        also meets the constraints, and else INFEASIBLE: they contradict each other, or the run
+        ended too early. Constraints are met where :func:`constraint_violation` is at most 100
+        times the tolerance, or the root of the precision if that is larger, and at most 0.01.
 
     Raises: as :func:`choose` and :func:`jaxrecon.solve_until`.
     """
     choice = choose(cost, x0)
-    return Minimum(solve_until(choice.method, x0, length, tolerance=tolerance, **options), choice)
+    end = solve_until(choice.method, x0, length, tolerance=tolerance, **options)
+    violation = jax.lax.stop_gradient(constraint_violation(cost, end.x))
+    allowed = jnp.clip(100 * tolerance, float(jnp.finfo(violation.dtype).eps) ** 0.5, 0.01)
+    missed = (end.status == Status.CONVERGED) & (violation > allowed)
+    status = jnp.where(missed, jnp.int32(Status.INFEASIBLE), end.status)
+    return Minimum(end._replace(status=status), choice, violation)
