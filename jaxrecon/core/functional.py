@@ -97,6 +97,10 @@ class Functional(Pytree):
         return Total((self, other)) if isinstance(other, Functional) else NotImplemented
 
 
+class Indicator(Functional):
+    """The base of functionals that are 0 on a set and infinite elsewhere: constraints."""
+
+
 class Weighted(Functional):
     """(c f)(x) = c f(x), c > 0, so that prox_{s (c f)} = prox_{(s c) f}."""
 

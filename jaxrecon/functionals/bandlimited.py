@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrecon.core.functional import Indicator
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import norm
-from jaxrecon.functionals.indicators import Indicator, indicator
+from jaxrecon.functionals.indicators import indicator
 from jaxrecon.linops.coefficients import as_axes
 from jaxrecon.linops.diagonal import check_broadcast
 from jaxrecon.linops.fourier import fft_centred, ifft_centred

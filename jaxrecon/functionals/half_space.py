@@ -10,8 +10,9 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core.checks import check_no_nan, check_real
+from jaxrecon.core.functional import Indicator
 from jaxrecon.core.vectors import add_scaled, inner, norm, real_like, scaled, subtract
-from jaxrecon.functionals.indicators import Indicator, indicator
+from jaxrecon.functionals.indicators import indicator
 
 
 class HalfSpace(Indicator):

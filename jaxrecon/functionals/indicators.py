@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core.checks import check_no_nan, check_real, check_space
-from jaxrecon.core.functional import Functional
+from jaxrecon.core.functional import Indicator
 from jaxrecon.core.normal_equations import solve_normal
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.pytree import static
@@ -23,10 +23,6 @@ CHECK_ITERATIONS = 20
 def indicator(inside: jax.Array, x: jax.Array) -> jax.Array:
     """0 where `inside` is true, else infinity, in the precision of x."""
     return jnp.where(inside, real_like(0, x), real_like(jnp.inf, x))
-
-
-class Indicator(Functional):
-    """The base of functionals that are 0 on a set and infinite elsewhere: constraints."""
 
 
 class Box(Indicator):

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.functional import Functional
+from jaxrecon.core.functional import Functional, Indicator
 from jaxrecon.core.vectors import inner, real_like
-from jaxrecon.functionals.indicators import Indicator, indicator
+from jaxrecon.functionals.indicators import indicator
 from jaxrecon.functionals.norm_balls import magnitudes
 
 

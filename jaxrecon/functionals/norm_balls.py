@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real
+from jaxrecon.core.functional import Indicator
 from jaxrecon.core.vectors import add, inner, norm, real_like, scaled, subtract
-from jaxrecon.functionals.indicators import Indicator, indicator
+from jaxrecon.functionals.indicators import indicator
 from jaxrecon.functionals.l1 import L1, soft_threshold
 
 

@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import struct_of
-from jaxrecon.core.functional import Functional, Precomposed
+from jaxrecon.core.functional import Functional, Indicator, Precomposed
 from jaxrecon.core.operator import Identity
 from jaxrecon.core.vectors import norm, subtract
-from jaxrecon.functionals.indicators import Indicator
 from jaxrecon.solvers.offers import apart, innermost, terms_of
 
 
