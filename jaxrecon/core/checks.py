@@ -125,6 +125,14 @@ def check_no_nan(x: Any, *, what: str, argument: str) -> None:
             )
 
 
+def check_weights(weights: Any, *, what: str) -> None:
+    """Raise unless concrete weights are real, >= 0 and not NaN; None has none."""
+    for leaf in jax.tree.leaves(weights):
+        check_real(leaf, what=what, argument="weights")
+        check_no_nan(leaf, what=what, argument="weights")
+        check_nonnegative(leaf, what=what, argument="weights", cause="They are inverse variances.")
+
+
 def check_data(data: Any, space: Any, *, what: str) -> None:
     """Raise unless data are an element of the space, and, where concrete, free of NaN."""
     check_space(data, space, what=what, argument="data")

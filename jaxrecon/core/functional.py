@@ -102,7 +102,7 @@ class Indicator(Functional):
 
 
 class Weighted(Functional):
-    """(c f)(x) = c f(x), c > 0, so that prox_{s (c f)} = prox_{(s c) f}."""
+    """(c f)(x) = c f(x), c >= 0, so that prox_{s (c f)} = prox_{(s c) f}; 0 f is 0 everywhere."""
 
     scale: Any
     functional: Functional
@@ -126,12 +126,18 @@ class Weighted(Functional):
     def prox_from(self, v: Any, step: Any, start: Any) -> tuple[Any, Any]:
         return self.functional.prox_from(v, step * self.scale, start)
 
+    def _positive(self) -> Any:
+        """c, or 1 in the place of 0."""
+        return jnp.where(jnp.asarray(self.scale) > 0, self.scale, 1)
+
     def conj_prox(self, v: Any, step: Any) -> Any:
-        inner_prox = self.functional.conj_prox(scaled(1 / self.scale, v), step / self.scale)
-        return scaled(self.scale, inner_prox)
+        c = self._positive()
+        return scaled(self.scale, self.functional.conj_prox(scaled(1 / c, v), step / c))
 
     def conjugate(self, y: Any) -> jax.Array:
-        return self.scale * self.functional.conjugate(scaled(1 / self.scale, y))
+        c = self._positive()
+        at_zero = jnp.where(inner(y, y) == 0, 0, jnp.inf)
+        return jnp.where(self.scale > 0, c * self.functional.conjugate(scaled(1 / c, y)), at_zero)
 
     def lipschitz(self) -> jax.Array:
         return self.scale * self.functional.lipschitz()

@@ -47,8 +47,8 @@ class Box(Indicator):
             check_real(getattr(self, name), what="Box(lower, upper)", argument=name)
         if isinstance(self.lower, Tracer) or isinstance(self.upper, Tracer):
             return
-        if np.any(np.asarray(self.lower) > np.asarray(self.upper)):
-            raise ValueError("Box(lower, upper) expected lower <= upper. Are they swapped?")
+        if not np.all(np.asarray(self.lower) <= np.asarray(self.upper)):
+            raise ValueError("Box(lower, upper) expected lower <= upper. Are they swapped, or NaN?")
 
     def _bounds(self, x: Any) -> tuple[jax.Array, jax.Array]:
         check_real(x, what="Box", argument="x")
@@ -116,7 +116,7 @@ class Simplex(Indicator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.total, Tracer) and np.any(np.asarray(self.total) <= 0):
+        if not isinstance(self.total, Tracer) and not np.all(np.asarray(self.total) > 0):
             raise ValueError(f"Simplex(total) expected total > 0, got {self.total!r}.")
 
     def _rows(self, x: Any) -> jax.Array:

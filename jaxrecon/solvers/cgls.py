@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrecon.core.checks import check_data, check_nonnegative
+from jaxrecon.core.checks import check_data, check_nonnegative, check_weights
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio, weigh
 from jaxrecon.core.operator import LinearOperator
@@ -94,6 +94,7 @@ def cgls(
     1982, section 7, doi:10.1145/355984.355989.
     """
     check_data(data, operator.codomain, what="cgls")
+    check_weights(weights, what="cgls")
     check_nonnegative(damping, what="cgls", argument="damping")
     preconditioner = checked_preconditioner(preconditioner, operator.domain, what="cgls")
     return CGLS(operator, data, weights, damping, preconditioner)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxrecon.core.checks import check_data, check_nonnegative
+from jaxrecon.core.checks import check_data, check_nonnegative, check_weights
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import (
     ConjugateGradientState,
@@ -85,6 +85,7 @@ def conjugate_gradient(
     Pan, Chiao, Rogers and Stamos 1993, doi:10.1109/42.222670.
     """
     check_data(data, operator.codomain, what="conjugate_gradient")
+    check_weights(weights, what="conjugate_gradient")
     check_nonnegative(damping, what="conjugate_gradient", argument="damping")
     system = Normal(operator, weights, damping)
     what = "conjugate_gradient"

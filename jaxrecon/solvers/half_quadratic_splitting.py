@@ -98,6 +98,10 @@ def half_quadratic_splitting(
         penalties: (count,) or a scalar, > 0, traced.
         x_update, iterations, tolerance: as in :func:`jaxrecon.solvers.admm`.
 
+    Note:
+        :func:`jaxrecon.solve_until` may see the image at rest under an early penalty, whose
+        minimiser is not that of the last: run all penalties with :func:`jaxrecon.solve`.
+
     Raises:
         NotImplementedError: f is not quadratic, A is not an Identity, and no x_update is given.
         ValueError: penalties that are not positive, where they are known; or not one axis of them.

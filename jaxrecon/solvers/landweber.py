@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxrecon.core.checks import check_data, check_space
+from jaxrecon.core.checks import check_data, check_space, check_weights
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import Normal, weigh
 from jaxrecon.core.operator import LinearOperator
@@ -83,6 +83,7 @@ def landweber(
     """
     what = "landweber"
     check_data(data, operator.codomain, what=what)
+    check_weights(weights, what=what)
     check_relaxation(relaxation, what=what)
     preconditioner = checked_preconditioner(preconditioner, operator.domain, what=what)
     largest = _largest(Normal(operator, weights), preconditioner, 32)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_data, check_nonnegative
+from jaxrecon.core.checks import check_data, check_nonnegative, check_weights
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio, weigh
 from jaxrecon.core.operator import LinearOperator
@@ -106,5 +106,6 @@ def lsqr(operator: LinearOperator, data: Any, *, weights: Any = None, damping: A
     Source: Paige and Saunders 1982, doi:10.1145/355984.355989.
     """
     check_data(data, operator.codomain, what="lsqr")
+    check_weights(weights, what="lsqr")
     check_nonnegative(damping, what="lsqr", argument="damping")
     return LSQR(operator, data, weights, damping)

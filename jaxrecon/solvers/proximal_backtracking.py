@@ -11,7 +11,7 @@ from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import weigh
 from jaxrecon.core.pytree import static
-from jaxrecon.core.vectors import inner, scaled, subtract
+from jaxrecon.core.vectors import inner, norm, scaled, subtract
 from jaxrecon.solvers.line_search import backtrack, rounding
 from jaxrecon.solvers.momentum import descend, extrapolate, points_uphill
 
@@ -57,8 +57,10 @@ class ProximalBacktracking(Method):
             t = jnp.where(uphill, jnp.ones_like(t), t)
         following, momentum = extrapolate(x, state.x, t)
         new = ProximalBacktrackingState(x, following, momentum, start, step_size)
-        back = state._replace(extrapolated=state.x, momentum=jnp.ones_like(t))
         inside = jnp.isfinite(value)
+        lost = ~inside & (norm(subtract(y, state.x)) == 0)  # f is infinite at x itself
+        stay = jax.tree.map(lambda a: jnp.where(lost, jnp.nan, a).astype(a.dtype), state.x)
+        back = state._replace(x=stay, extrapolated=stay, momentum=jnp.ones_like(t))
         return jax.tree.map(lambda a, b: jnp.where(inside, a, b), new, back)
 
 

@@ -58,13 +58,15 @@ def check_primal_dual_steps(
     if not is_concrete(operator, primal_step, dual_step, half):
         return
     roots = (jax.tree.map(np.sqrt, step) for step in (primal_step, dual_step))
-    norm = float(operator_norm(Preconditioned(operator, *roots), CHECK_ITERATIONS))
+    norm = operator_norm(Preconditioned(operator, *roots), CHECK_ITERATIONS)
+    if not is_concrete(norm):  # within jit
+        return
     largest = max(float(np.max(leaf)) for leaf in jax.tree.leaves(primal_step))
     condition = (
         "primal_step (L/2 / (2 - relaxation) + dual_step ||A||^2) <= 1 "
         "(L = 0 without a smooth term)"
     )
-    check_at_most(largest * float(half) + norm**2, 1.0, what=what, condition=condition)
+    check_at_most(largest * float(half) + float(norm) ** 2, 1.0, what=what, condition=condition)
 
 
 def check_relaxation_below(relaxation: Any, bound: Any, *, what: str) -> None:

@@ -70,7 +70,14 @@ def subset_fidelity(f: Any, subsets: Subsets, *, what: str) -> SubsetFidelity:
     term, operator = split_fidelity(f, what=what)
     check_subsets(operator, subsets, what=what)
     shape = operator.codomain.shape
-    split = jax.tree.map(lambda a: subsets.split(jnp.broadcast_to(a, shape)), term)
+
+    def dealt_out(a: Any) -> jax.Array:
+        """A scalar (a weight, say) goes to every subset as it is."""
+        if jnp.ndim(a) == 0:
+            return jnp.broadcast_to(a, (subsets.count,))
+        return subsets.split(jnp.broadcast_to(a, shape))
+
+    split = jax.tree.map(dealt_out, term)
     check_sum_over_data(term, split, subsets, what=what)
     return SubsetFidelity(subsets, split)
 
@@ -83,6 +90,8 @@ def check_sum_over_data(term: Any, split: Any, subsets: Subsets, *, what: str) -
     space = subsets.operator.codomain
     y = jnp.asarray(np.random.default_rng(0).uniform(0.5, 1.5, space.shape), space.dtype)
     whole, parts = term(y), jnp.sum(jax.vmap(lambda f, a: f(a))(split, subsets.split(y)))
+    if isinstance(whole, Tracer) or isinstance(parts, Tracer):  # within jit
+        return
     if not abs(whole - parts) <= 1e-3 * abs(whole):
         raise TypeError(
             f"{what} expected a data term that is a sum over the data, which subsets share out, "

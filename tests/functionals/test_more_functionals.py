@@ -347,3 +347,15 @@ def test_analysis_and_synthesis_with_an_orthonormal_wavelet_agree() -> None:
 def test_bad_input_is_one_clear_error(make, error, message) -> None:
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_weight_of_zero_is_the_functional_zero() -> None:
+    """Its conjugate is the indicator of {0}; so the dual of a path of weights may begin at 0."""
+    v = jnp.asarray([3.0, -4.0])
+    for weight in (0.0, jnp.zeros(())):
+        none = weight * L1()
+        assert none(v) == 0
+        np.testing.assert_array_equal(none.prox(v, 2.0), v)
+        np.testing.assert_array_equal(none.conj_prox(v, 2.0), 0 * v)
+        assert none.conjugate(0 * v) == 0
+        assert none.conjugate(v) == jnp.inf

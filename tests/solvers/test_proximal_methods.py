@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrecon import Functional, solve
+from jaxrecon import Functional, Status, solve, solve_until
 from jaxrecon.functionals import L1, KullbackLeibler, LeastSquares, NonNegative, SquaredL2, Zero
 from jaxrecon.linops.matrix import Matrix
 from jaxrecon.solvers import fista, ista, pogm
@@ -223,3 +223,11 @@ def test_step_sizes_within_the_condition_pass() -> None:
     fista(F, G, 100.0, backtracking=True)
     fista(KullbackLeibler(F.operator, jnp.ones(3), 1.0), G, 100.0)  # not quadratic: unchecked
     jax.jit(lambda step: solve(fista(F, G, step), jnp.ones(3), 1)[0])(10.0)
+
+
+def test_a_start_where_the_fidelity_is_infinite_is_no_solution() -> None:
+    counts = KullbackLeibler(Matrix(jnp.ones((3, 2))), jnp.ones(3))
+    method = fista(counts, NonNegative(), 0.1, backtracking=True)
+    end = solve_until(method, jnp.asarray([-1.0, 0.0]), 50, tolerance=1e-6)
+    assert end.status == Status.DIVERGED
+    assert solve_until(method, jnp.ones(2), 50, tolerance=1e-6).status == Status.CONVERGED

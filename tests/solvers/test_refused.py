@@ -13,10 +13,12 @@ from jaxrecon import solve
 from jaxrecon.core.operator import Identity
 from jaxrecon.functionals import (
     L1,
+    Box,
     KullbackLeibler,
     L2Ball,
     LeastSquares,
     LInfinity,
+    Simplex,
     Zero,
 )
 from jaxrecon.linops.matrix import Matrix
@@ -115,3 +117,16 @@ def test_the_lipschitz_constant_of_weighted_least_squares_is_that_of_its_hessian
     a = np.asarray(A.matrix, np.float64)
     exact = np.linalg.norm(a.T @ (np.asarray(weights)[:, None] * a), 2)
     np.testing.assert_allclose(LeastSquares(A, M, weights).lipschitz(), exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weights", [-jnp.ones(12), jnp.full(12, jnp.nan), jnp.asarray(-1.0)])
+@pytest.mark.parametrize("make", [cgls, lsqr, conjugate_gradient, landweber])
+def test_weights_that_are_negative_or_nan(make: Any, weights: Any) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        make(A, M, weights=weights)
+
+
+@pytest.mark.parametrize("make", [lambda: Box(jnp.nan, 1.0), lambda: Simplex(jnp.nan)])
+def test_bounds_that_are_nan(make: Any) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        make()

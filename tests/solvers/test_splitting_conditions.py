@@ -95,6 +95,13 @@ def test_steps_that_are_traced_are_not_looked_at() -> None:
 
     assert apply(100.0).shape == (4,)
 
+    @jax.jit
+    def with_known_steps(x0):  # the operator is closed over, so that its norm is traced
+        method = primal_dual_hybrid_gradient(Zero(), L1(), A, primal_step=0.1, dual_step=0.1)
+        return solve(method, x0, 1)[0]
+
+    assert with_known_steps(jnp.ones(4)).shape == (4,)
+
 
 def test_default_steps_keep_the_conditions() -> None:
     z, g = Zero(), L1()

@@ -175,3 +175,18 @@ def test_errors_name_the_cause() -> None:
         emission_step(f, subsets)
     with pytest.raises(ValueError, match="floor and relaxation > 0"):
         emission_step(KullbackLeibler(a, jnp.ones(6)), subsets, floor=0.0)
+
+
+def test_a_weighted_fidelity_is_a_path_of_its_own_inside_of_jit() -> None:
+    """Data that jit closes over are traced there, and a weight is one number for all subsets."""
+    with jax.enable_x64(True):
+        f, penalty, x0 = _problem()
+
+        @quick_jit
+        def run(c):
+            subsets = matrix_subsets(f.operator, 3)
+            return solve(saga(c * f, subsets, penalty=c * penalty, key=KEY), x0, 30)[0]
+
+        twice = saga(2.0 * f, matrix_subsets(f.operator, 3), penalty=2.0 * penalty, key=KEY)
+        np.testing.assert_allclose(run(2.0), solve(twice, x0, 30)[0], rtol=1e-10)
+        np.testing.assert_allclose(run(0.5), run(1.0), rtol=1e-10)  # steps scale with 1 / L
