@@ -24,6 +24,9 @@ class GroupL21(Functional):
 
     Args:
         axis: static, an axis or a tuple of them.
+
+    Source: Yuan and Lin 2006, doi:10.1111/j.1467-9868.2005.00532.x; Parikh and Boyd 2014, section
+    6.5, doi:10.1561/2400000003.
     """
 
     axis: int | tuple[int, ...] = static(default=0)

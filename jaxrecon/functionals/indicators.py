@@ -36,6 +36,8 @@ class Box(Indicator):
     Raises:
         ValueError: lower > upper somewhere (checked when concrete).
         TypeError: complex bounds or, when used, complex x.
+
+    Source: Parikh and Boyd 2014, section 6.2, doi:10.1561/2400000003.
     """
 
     lower: Any = 0.0
@@ -166,6 +168,8 @@ class Affine(Indicator):
         ValueError, TypeError: data is not in the codomain of A, or holds NaN (when concrete).
         ValueError: no x has A x = m (checked when concrete, unless the rows are orthonormal, with
             `CHECK_ITERATIONS` steps of conjugate gradients for the least-squares solution).
+
+    Source: Parikh and Boyd 2014, section 6.2, doi:10.1561/2400000003.
     """
 
     operator: LinearOperator

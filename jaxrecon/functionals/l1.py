@@ -41,6 +41,9 @@ class L1(Functional):
     Raises:
         ValueError: negative weights (checked when concrete).
         TypeError: complex weights.
+
+    Source: Donoho 1995, doi:10.1109/18.382009; Parikh and Boyd 2014, section 6.5,
+    doi:10.1561/2400000003.
     """
 
     weights: Any = None

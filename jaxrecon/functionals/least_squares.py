@@ -33,6 +33,9 @@ class LeastSquares(Functional):
         ValueError: the shape of data is not that of the codomain of A, data hold NaN or weights
             are negative (checked when concrete) or do not broadcast to the data.
         TypeError: data of another dtype than the codomain of A, or complex weights.
+
+    Source: Fessler 1994, doi:10.1109/42.293921; prox: Parikh and Boyd 2014, section 6.1,
+    doi:10.1561/2400000003.
     """
 
     operator: LinearOperator | None

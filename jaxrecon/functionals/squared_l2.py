@@ -19,6 +19,9 @@ class SquaredL2(Functional):
     ``SquaredL2().translate(mean)``. The prox of SquaredL2() @ L solves (I + s L^H L) x = v by
     conjugate gradients; it is exact by FFT with ``fourier_quadratic`` where L commutes with shifts,
     and with ``tight(SquaredL2(), L)`` where L L^H = I.
+
+    Source: Tikhonov and Arsenin, Solutions of Ill-posed Problems, 1977; Parikh and Boyd 2014,
+    section 6.1, doi:10.1561/2400000003.
     """
 
     def __call__(self, x: Any) -> jax.Array:

@@ -227,6 +227,10 @@ def _linearised(f: Any, g: Any, a: Any) -> Any:
     return linearised_admm(f, g, a, 0.6)
 
 
+def _adaptive_linearised(f: Any, g: Any, a: Any) -> Any:
+    return linearised_admm(f, g, a, 30.0, adaptive=True)
+
+
 def _douglas_rachford(f: Any, g: Any) -> Any:
     return douglas_rachford(f, g, 1.0, relaxation=1.5)
 
@@ -268,6 +272,9 @@ METHODS = [
     MethodCase("ADMM, Fourier, complex", _complex_deconvolution(_exact_admm), 400, 1e-13),
     MethodCase("primal-dual, Fourier", _complex_deconvolution(_prox_by_fft), 200, 1e-13),
     MethodCase("linearised ADMM, complex", _ridge(_freed(_linearised)), 400, 1e-13),
+    MethodCase(
+        "linearised ADMM, adaptive, complex", _ridge(_freed(_adaptive_linearised)), 600, 1e-13, True
+    ),
     MethodCase("linearised ADMM, total variation", _denoise(_linearised), 400, 1e-13, True),
     MethodCase("half-quadratic splitting, complex", _half_quadratic, 400, 1e-13),
     # its error falls like 1 / k, and a power of it, not linearly
