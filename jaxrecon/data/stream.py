@@ -264,4 +264,5 @@ def indices(step: int, key: jax.Array, items: int, batch_size: int, shuffle: boo
 def _order(numbers: bytes, size: int, kind: Any, epoch: int, items: int) -> np.ndarray:
     bits = jnp.asarray(np.frombuffer(numbers, np.uint32, size))
     key = jax.random.wrap_key_data(bits, impl=kind)
+    key = jax.random.fold_in(key, 2**32 - 1)  # no step has this key
     return np.asarray(jax.random.permutation(jax.random.fold_in(key, epoch), items))

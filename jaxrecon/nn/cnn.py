@@ -54,6 +54,11 @@ class CNN(nnx.Module):
             raise ValueError(
                 f"CNN: sizes must have one entry more than features, got {sizes} and {features}."
             )
+        if residual and outputs > inputs:
+            raise ValueError(
+                f"CNN: a residual needs at most as many outputs as inputs, got {outputs} and "
+                f"{inputs}. Pass residual=False."
+            )
         channels = (inputs, *features, outputs)
         self.layers = nnx.List(
             Convolution(

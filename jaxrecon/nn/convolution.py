@@ -110,8 +110,11 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
         (batch, y, x, channel out) or (batch, z, y, x, channel out), of the dtype of x.
 
     Raises:
-        ValueError: axes or channels that do not fit.
+        ValueError: axes or channels that do not fit, or a kernel of an even size, whose adjoint
+            would be shifted by a pixel.
     """
+    if any(n % 2 == 0 for n in kernel.shape[:-2]):
+        raise ValueError(f"convolve expected a kernel of odd sizes, got {kernel.shape[:-2]}.")
     if x.ndim not in _LAYOUTS or kernel.ndim != x.ndim or kernel.shape[-2] != x.shape[-1]:
         raise ValueError(
             "convolve expected images (batch, y, x, channel) or volumes (batch, z, y, x, channel) "

@@ -36,7 +36,13 @@ class GradientStep(nnx.Module):
 
     def potential(self, x: jax.Array) -> jax.Array:
         """g of each image: (batch, y, x, channel) to (batch,)."""
-        residual = x[..., : self.channels] - self.network(x)  # type: ignore[operator]
+        denoised = self.network(x)  # type: ignore[operator]
+        if denoised.shape[-1] != self.channels:
+            raise ValueError(
+                f"GradientStep: channels = {self.channels}, but the network returns "
+                f"{denoised.shape[-1]}. Build it with outputs={self.channels}."
+            )
+        residual = x[..., : self.channels] - denoised
         return jnp.sum(residual**2, axis=tuple(range(1, x.ndim))) / 2
 
     def gradient(self, x: jax.Array) -> jax.Array:

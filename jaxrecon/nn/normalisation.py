@@ -74,4 +74,10 @@ class Normalised(nnx.Module):
         variance = jnp.mean(centred**2, axis=(*space, -1), keepdims=True)
         scale = jnp.sqrt(variance + self.floor**2)
         shifted = jnp.concatenate([centred, x[..., self.channels :]], axis=-1) / scale
-        return mean + scale * self.network(shifted)  # type: ignore[operator]
+        y = self.network(shifted)  # type: ignore[operator]
+        if y.shape[-1] != self.channels:
+            raise ValueError(
+                f"the normalised network returns {y.shape[-1]} channels of an image of "
+                f"channels = {self.channels}. Build it with outputs={self.channels}."
+            )
+        return mean + scale * y

@@ -63,6 +63,11 @@ class UNet(nnx.Module):
     ):
         if len(features) < 1:
             raise ValueError("UNet: features needs at least one level.")
+        if outputs > inputs:
+            raise ValueError(
+                "UNet: what it computes is added to the first inputs, so that it needs outputs <= "
+                f"inputs, got {outputs} and {inputs}."
+            )
         options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
 
         def level(channels: int) -> nnx.List:

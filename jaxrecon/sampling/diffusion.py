@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrecon.core import Method
 from jaxrecon.core.vectors import add_scaled
 from jaxrecon.sampling.langevin import standard_normal
-from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.step_sizes import check_positive, is_concrete
 
 
 class DiffusionState(NamedTuple):
@@ -48,9 +49,13 @@ class DiffusionSampler(Method):
 
 
 def checked_levels(noise_levels: Any, *, what: str) -> jax.Array:
-    """(K,) positive levels, or ValueError."""
+    """(K,) positive levels that fall, or ValueError."""
     levels = jnp.atleast_1d(jnp.asarray(noise_levels))
     if levels.ndim != 1 or not levels.size:
         raise ValueError(f"{what} expected noise levels (K,), got the shape {levels.shape}.")
     check_positive(levels, what=what, argument="noise_levels")
+    if is_concrete(levels) and not np.all(np.diff(levels) < 0):
+        raise ValueError(
+            f"{what} expected noise levels that fall, sigma_1 > ... > sigma_K, got {levels}."
+        )
     return levels

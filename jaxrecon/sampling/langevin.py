@@ -151,8 +151,9 @@ def plug_and_play_langevin(
         key: JAX key.
         step_size: s, traced.
         weight: of the prior, traced; 1 is the posterior.
-        box: (lower, upper), traced; None for none.
-        tails: traced, > 0; 3 step_size unless given.
+        box: (lower, upper), traced; None for none, as complex images need it.
+        tails: traced, > 0; 4.5 step_size unless given, which meets both conditions for s < 1/9 /
+            (L + weight M / sigma^2).
 
     Raises:
         ValueError: numbers that are not positive, where known.
@@ -163,5 +164,6 @@ def plug_and_play_langevin(
     prior = RegularisationByDenoising(parameters, sigma, denoiser)
     potential = f + (weight / sigma**2) * prior
     if box is not None:
-        potential = potential + MoreauEnvelope(Box(*box), 3 * step_size if tails is None else tails)
+        tails = 4.5 * step_size if tails is None else tails
+        potential = potential + MoreauEnvelope(Box(*box), tails)
     return unadjusted_langevin(potential, key, step_size)

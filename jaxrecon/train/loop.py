@@ -118,6 +118,10 @@ def fit(
     steps, every = _length(stream, epochs, steps, every)
     if patience is not None and validate is None:
         raise ValueError("fit: patience needs validate, a function module -> number.")
+    if patience is not None:
+        check_positive_int(patience, what="fit", argument="patience")
+    if average is not None and not 0 <= average < 1:
+        raise ValueError(f"fit expected 0 <= average < 1, the decay of a mean, got {average}.")
     optimiser = adam_cosine(steps, learning_rate) if optimiser is None else optimiser
     mesh = mesh_of(devices)
     graph, parameters, rest = nnx.split(module, nnx.Param, ...)

@@ -37,6 +37,11 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     for name, leaf in enumerate_leaves(nnx.state(module)):
         value = np.asarray(leaf)
         if bits <= 8 and value.ndim >= 2:
+            if np.iscomplexobj(value) or not np.all(np.isfinite(value)):
+                raise ValueError(
+                    f"save_weights: {name} is complex or not finite: {bits} bits do not hold it. "
+                    "Save with bits=32."
+                )
             axes = (
                 tuple(range(value.ndim - 1)) if value.ndim < 5 else tuple(range(1, value.ndim - 1))
             )
@@ -86,6 +91,10 @@ def load_weights(path: str | Path, module: Any) -> Any:
             raise ValueError(
                 f"load_weights: '{Path(path).name}' has {name} of shape {value.shape}, the "
                 f"module has {like.shape}. Was it trained with another size?"
+            )
+        if np.iscomplexobj(value) and not jnp.issubdtype(like.dtype, jnp.complexfloating):
+            raise ValueError(
+                f"load_weights: '{Path(path).name}' has complex {name}, the module real ones."
             )
         leaves.append(jnp.asarray(value, like.dtype))
     return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))

@@ -79,3 +79,8 @@ def test_bad_input():
         nn.Convolution(1, 1, size=4, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="multiples of 2"):
         nn.space_to_depth(jnp.ones((1, 5, 4, 1)))
+
+
+def test_kernels_of_an_even_size_are_refused():
+    with pytest.raises(ValueError, match="odd sizes"):
+        convolve(jnp.ones((1, 8, 8, 1)), jnp.ones((4, 3, 1, 1)))

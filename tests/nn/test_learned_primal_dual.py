@@ -133,3 +133,14 @@ def test_bad_input():
         nn.LearnedGradient(operator_norm=1.0, memory=-1, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="at least 2"):
         nn.UpdateNetwork(2, 1, depth=1, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("scheme", [nn.LearnedPrimalDual, nn.LearnedGradient])
+def test_complex_operators_and_norms_of_zero_are_refused(scheme):
+    module = scheme(1, operator_norm=1.0, rngs=nnx.Rngs(0))
+    complex_operator = jr.core.Identity(jr.struct((4, 4), jnp.complex64))
+    ones = jnp.ones((1, 4, 4), jnp.complex64)
+    with pytest.raises(TypeError, match=scheme.__name__):
+        module(complex_operator, ones, ones)
+    with pytest.raises(ValueError, match="operator_norm"):
+        scheme(1, operator_norm=0.0, rngs=nnx.Rngs(0))

@@ -70,3 +70,16 @@ def test_bad_input():
         nn.CNN((8,), (3,), rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="at least 2"):
         nn.DnCNN(1, rngs=nnx.Rngs(0))
+
+
+def test_channels_that_would_broadcast_are_refused():
+    x, rngs = jnp.ones((1, 8, 8, 3)), nnx.Rngs(0)
+    with pytest.raises(ValueError, match="residual=False"):
+        nn.DnCNN(2, 4, inputs=1, outputs=2, rngs=rngs)
+    with pytest.raises(ValueError, match="outputs <= inputs"):
+        nn.UNet((4, 4), outputs=2, rngs=rngs)
+    one = nn.DnCNN(2, 4, inputs=3, outputs=1, rngs=rngs)
+    with pytest.raises(ValueError, match="outputs=2"):
+        nn.GradientStep(one, channels=2)(x)
+    with pytest.raises(ValueError, match="outputs=2"):
+        nn.Normalised(one, channels=2)(x)

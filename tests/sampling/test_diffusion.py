@@ -178,3 +178,10 @@ def test_bad_input():
         diffusion_posterior_sampling(Zero(), (), jnp.ones((2, 2)), KEY)
     with pytest.raises(ValueError, match="count"):
         variance_preserving(20, times=10)
+
+
+@pytest.mark.parametrize("levels", [LEVELS[::-1], jnp.asarray([2.0, 1.0, 1.0])])
+def test_noise_levels_must_fall(levels):
+    for sampler in (diffusion_posterior_sampling, diffpir):
+        with pytest.raises(ValueError, match="levels that fall"):
+            sampler(fidelity(), 1.0, levels, KEY, denoiser=gaussian)

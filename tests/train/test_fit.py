@@ -260,6 +260,13 @@ def test_short_convolutions_round_as_bfloat16_does_and_weights_stay_float32():
     rounded = module.kernel[...].astype(jnp.bfloat16)
     expected = nn.convolve(images.astype(jnp.bfloat16), rounded).astype(jnp.float32)
     np.testing.assert_array_equal(short(images), expected)
+    network = train.in_precision(nn.UNet((4, 4), rngs=nnx.Rngs(0)), jnp.bfloat16)
+    layers = [n for _, n in nnx.iter_graph(network) if isinstance(n, nn.Convolution)]
+    assert {type(layer).__name__ for layer in layers} == {"ShortConvolution"}
+    kept = [type(layer) for layer in layers]
+    train.in_precision(network, jnp.bfloat16)  # twice is once
+    assert [type(layer) for layer in layers] == kept
+    assert network(jnp.ones((1, 8, 8, 1))).dtype == jnp.float32
 
 
 def test_arrays_of_loss_and_stream_are_arguments_and_no_constants():
@@ -308,3 +315,11 @@ def test_two_devices_give_the_parameters_of_one(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("options", [{"patience": 0, "validate": float}, {"average": 1.0}])
+def test_patience_and_average_in_their_ranges(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        train.fit(
+            Linear(), lambda *_: 0.0, jnp.ones((4, 2)), key=KEY, steps=1, batch_size=4, **options
+        )

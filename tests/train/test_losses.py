@@ -281,3 +281,18 @@ def test_missing_arguments():
         losses.Weighted((1.0,), ())
     with pytest.raises(ValueError, match="one weight for each"):
         losses.WeightedLosses((1.0,), ())
+
+
+def test_normalised_loss_has_no_scale():
+    x, truth = jnp.asarray([1.0, -2.0, 2.5]), jnp.asarray([1.5, -1.0, 2.0])
+    loss = losses.NormalisedL1L2()
+    expected = np.linalg.norm(x - truth) / np.linalg.norm(truth)
+    expected += np.abs(x - truth).sum() / np.abs(truth).sum()
+    for scale in (1.0, 1e-8, 1e8):
+        assert loss(scale * x, scale * truth) == pytest.approx(expected, rel=1e-5)
+    assert np.isfinite(loss(x, 0 * x))
+
+
+def test_a_noisier_measurement_needs_noise():
+    with pytest.raises(ValueError, match="alpha > 0"):
+        losses.Noisier2Noise(linear, OPERATOR, sigma=SIGMA, alpha=0.0)

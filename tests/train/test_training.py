@@ -185,3 +185,13 @@ def test_evaluation_measures_what_it_says():
     assert result.summary()["psnr_mean"] == pytest.approx(20, abs=1e-3)
     with pytest.raises(ValueError, match="one image for each"):
         train.evaluate(lambda x: x[:3], (IMAGES,), IMAGES, 1.0)
+
+
+def test_eight_bits_refuse_what_they_cannot_hold(tmp_path):
+    for bad in (jnp.full((2, 2), jnp.nan), jnp.ones((2, 2), jnp.complex64)):
+        module = nnx.Dict(w=nnx.Param(bad))
+        with pytest.raises(ValueError, match="bits=32"):
+            train.save_weights(tmp_path / "w.npz", module, bits=8)
+        train.save_weights(tmp_path / "w.npz", module)
+    with pytest.raises(ValueError, match="complex"):
+        train.load_weights(tmp_path / "w.npz", nnx.Dict(w=nnx.Param(jnp.ones((2, 2)))))

@@ -86,7 +86,7 @@ class ISTANetState(NamedTuple):
 class ISTANet(UnrolledScheme):
     r"""ISTA-Net+: z = x - eta_k grad f(x), x = T_k(z), T_k a :class:`TransformThreshold`.
 
-    The loss of the paper is ``mean((x - truth)**2) + 0.01 * mean(a)``, ::
+    The loss of the paper is ``mean((x - truth)**2) + 0.01 * a.sum()``, ::
 
         x, a = module(A, m, x0, trace=lambda s: s.asymmetry)
 

@@ -10,10 +10,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator
+from jaxrecon.core.checks import check_real
 from jaxrecon.linops import FiniteDifference
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
+from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.sums import check_real_operator
 
 
 class LearnedGradientState(NamedTuple):
@@ -87,6 +90,7 @@ class LearnedGradient(UnrolledScheme):
 
         network = update_networks(make, steps, shared, rngs)
         super().__init__(network, steps=steps, shared=shared)
+        check_positive(operator_norm, what="LearnedGradient", argument="operator_norm")
         self.operator_norm = Frozen(jnp.asarray(operator_norm))
         self.memory = memory
 
@@ -115,7 +119,13 @@ class LearnedGradient(UnrolledScheme):
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
+
+        Raises:
+            TypeError: an operator that is complex, or complex measurements.
         """
+        check_real_operator(operator, what="LearnedGradient")
+        for m in jax.tree.leaves(measurements):
+            check_real(m, what="LearnedGradient", argument="measurements")
         norm = self.operator_norm[...].astype(x0.dtype)
         unit = (1 / norm) * operator
         data = jax.tree.map(lambda m: m / norm, measurements)

@@ -10,9 +10,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator
+from jaxrecon.core.checks import check_real
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
+from jaxrecon.solvers.step_sizes import check_positive
+from jaxrecon.solvers.sums import check_real_operator
 
 
 class LearnedPrimalDualState(NamedTuple):
@@ -102,6 +105,7 @@ class LearnedPrimalDual(UnrolledScheme):
         )
         pair = [update_networks(make, steps, shared, rngs) for make in (make_dual, make_primal)]
         super().__init__(nnx.List(pair), steps=steps, shared=shared)
+        check_positive(operator_norm, what="LearnedPrimalDual", argument="operator_norm")
         self.operator_norm = Frozen(jnp.asarray(operator_norm))
         self.channels = (primal, dual)
 
@@ -130,7 +134,13 @@ class LearnedPrimalDual(UnrolledScheme):
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
+
+        Raises:
+            TypeError: an operator that is complex, or complex measurements.
         """
+        check_real_operator(operator, what="LearnedPrimalDual")
+        for m in jax.tree.leaves(measurements):
+            check_real(m, what="LearnedPrimalDual", argument="measurements")
         primal, dual = self.channels
         norm = self.operator_norm[...].astype(measurements.dtype)
         unit = (1 / norm) * operator

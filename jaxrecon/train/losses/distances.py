@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core import LinearOperator, Pytree, static
+from jaxrecon.core import LinearOperator, Pytree
 from jaxrecon.metrics import ssim
 
 Distance = Callable[[Any, Any], jax.Array]
@@ -96,14 +96,19 @@ class InMeasurements(Pytree):
 class NormalisedL1L2(Pytree):
     """||x - truth||_2 / ||truth||_2 + ||x - truth||_1 / ||truth||_1 over the whole batch.
 
+    Where the truth is 0, the norms of x themselves.
+
     Source: Yaman et al. 2020, doi:10.1002/mrm.28378, equation 10.
     """
 
-    floor: float = static(default=1e-12)
-
     def __call__(self, x: jax.Array, truth: jax.Array) -> jax.Array:
-        ones = jnp.zeros_like(truth)
-        square = mean_square(x, truth) / (mean_square(truth, ones) + self.floor)
+        zeros = jnp.zeros_like(truth)
+
+        def relative(distance: Callable) -> jax.Array:
+            size = distance(truth, zeros)
+            return distance(x, truth) / jnp.where(size > 0, size, 1)
+
+        square = relative(mean_square)
         positive = square > 0
         root = jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
-        return root + mean_absolute(x, truth) / (mean_absolute(truth, ones) + self.floor)
+        return root + relative(mean_absolute)

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 
 from jaxrecon import noise
+from jaxrecon.core.checks import check_nonnegative
+from jaxrecon.solvers.step_sizes import check_positive
 from jaxrecon.train.losses.base import Loss
 from jaxrecon.train.losses.distances import mean_square
 
@@ -27,7 +29,7 @@ class Noisier2Noise(Loss):
         alpha: > 0; 1 doubles the variance.
 
     Raises:
-        ValueError: no sigma.
+        ValueError: no sigma, a negative one, or an alpha that is not positive, where known.
 
     Source: Moran, Schmidt, Zhong and Coady 2020, doi:10.1109/CVPR42600.2020.01208.
     """
@@ -39,6 +41,8 @@ class Noisier2Noise(Loss):
         super().__post_init__()
         if self.sigma is None:
             raise ValueError("Noisier2Noise needs sigma, the deviation of the noise.")
+        check_nonnegative(self.sigma, what="Noisier2Noise", argument="sigma")
+        check_positive(self.alpha, what="Noisier2Noise", argument="alpha")
 
     def __call__(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
         noisier = noise.gaussian(key, batch, self.alpha * self.sigma)
