@@ -1,0 +1,1 @@
+"""Encoding operators of MRI."""

@@ -1,0 +1,46 @@
+"""Operators of MRI beyond Cartesian sampling: precession, subspaces, non-uniform samples."""
+
+import numpy as np
+
+from jaxrecon.core.checks import complex_dtype
+from jaxrecon.linops import Matrix
+from jaxrecon.mri.operators.off_resonance import off_resonance
+from jaxrecon.mri.operators.subspace import Subspace, SubspaceSense
+from tests.laws.cases import OperatorCase
+from tests.laws.tables.linops import numbers
+
+
+def precession(decay):
+    def make(d):
+        encoding = Matrix(numbers((12, 20), complex_dtype(d)), (4, 5), (3, 4))
+        field = np.linspace(-40, 60, 20).reshape(4, 5).astype(d)
+        rates = np.linspace(10, 50, 20).reshape(4, 5).astype(d) if decay else None
+        return off_resonance(encoding, field, np.linspace(0, 0.01, 4), decay=rates, tolerance=0.01)
+
+    return make
+
+
+def masks(*shape):
+    return np.random.default_rng(2).random(shape) < 0.5
+
+
+OPERATORS = [
+    OperatorCase("mri.OffResonance", precession(decay=False), variant=True),
+    OperatorCase("mri.OffResonance decay", precession(decay=True)),
+    OperatorCase("mri.Subspace", lambda d: Subspace(numbers((6, 2), d), (4, 3), complex_dtype(d))),
+    OperatorCase(
+        "mri.SubspaceSense",
+        lambda d: SubspaceSense(
+            numbers((2, 6, 5), complex_dtype(d)),
+            masks(4, 6, 5),
+            numbers((4, 2), complex_dtype(d)),
+        ),
+    ),
+    OperatorCase(
+        "mri.SubspaceSense lines",
+        lambda d: SubspaceSense(
+            numbers((2, 4, 6), complex_dtype(d)), masks(5, 4, 1), numbers((5, 3), d)
+        ),
+        variant=True,
+    ),
+]
