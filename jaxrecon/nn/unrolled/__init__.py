@@ -1,6 +1,7 @@
 """Unrolled networks: each the step of a solver with a network in the place of one of its parts."""
 
 from jaxrecon.nn.unrolled.admm_net import ADMMNet
+from jaxrecon.nn.unrolled.end_to_end import EndToEndVariationalNetwork
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
 from jaxrecon.nn.unrolled.half_quadratic import UnrolledHalfQuadratic
 from jaxrecon.nn.unrolled.ista_net import ISTANet, TransformThreshold
@@ -23,6 +24,7 @@ __all__ = [
     "LISTA",
     "ADMMNet",
     "BatchedFidelity",
+    "EndToEndVariationalNetwork",
     "ExpertsGradient",
     "ISTANet",
     "LearnedEM",
