@@ -51,7 +51,7 @@ def measure(phantom, geometry, noise=0.0, seed=0):
     return data + noise * data.max() * random
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.slow), 0.01])
 def test_centre_of_rotation_of_a_parallel_beam(noise):
     start = ct.parallel_beam((64, 64), 90, bins=110)
     data = measure(body(32.0), start.replace(offset=2.3), noise)
@@ -68,7 +68,7 @@ def test_large_error_of_the_centre_is_searched_first():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", [0.0, 0.001])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.slow), 0.001])
 def test_angles_and_centre_together(noise):
     start = ct.parallel_beam((96, 96), 135)
     errors = np.deg2rad(0.5) * np.random.default_rng(2).standard_normal(135).astype(np.float32)

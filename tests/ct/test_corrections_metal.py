@@ -100,7 +100,7 @@ def test_rays_without_weight_do_no_harm():
     assert little < 0.6 * all_rays
 
 
-@pytest.mark.parametrize("kind", ["parallel", "fan"])
+@pytest.mark.parametrize("kind", ["parallel", pytest.param("fan", marks=pytest.mark.slow)])
 def test_the_trace_covers_the_metal_and_little_more(kind):
     metal = ellipses([(1.0, *rod) for rod in RODS])
     mask = rasterise(metal, SHAPE, PIXEL, 4) > 0

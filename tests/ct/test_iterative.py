@@ -148,6 +148,7 @@ def test_penalised_least_squares_has_one_minimiser_for_every_method() -> None:
             assert jnp.linalg.norm(image - images[-1]) < 1e-6 * jnp.linalg.norm(images[-1])
 
 
+@pytest.mark.slow
 def test_derivatives_in_the_geometry_pass_through_sart() -> None:
     with jax.enable_x64(True):
         geometry = ct.parallel_beam((9, 8), 6, offset=0.07, dtype=jnp.float64)

@@ -106,7 +106,7 @@ def vectors(dtype):
 OPERATORS = [
     OperatorCase("ct.XRayTransform square", square),
     OperatorCase("ct.XRayTransform oblong", oblong, variant=True),
-    OperatorCase("ct.XRayTransform strip", partial(oblong, model="strip")),
+    OperatorCase("ct.XRayTransform strip", partial(oblong, model="strip"), variant=True),
     OperatorCase("ct.XRayTransform square shear", partial(square, model="shear")),
     OperatorCase("ct.XRayTransform oblong shear", partial(oblong, model="shear"), variant=True),
     OperatorCase("ct.XRayTransform fan", fan),
