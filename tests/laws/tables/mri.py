@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxrecon.core.checks import complex_dtype
 from jaxrecon.linops import Matrix
+from jaxrecon.linops.frames import Frames
 from jaxrecon.mri.operators.off_resonance import off_resonance
 from jaxrecon.mri.operators.subspace import Subspace, SubspaceSense
 from tests.laws.cases import OperatorCase
@@ -24,7 +25,16 @@ def masks(*shape):
     return np.random.default_rng(2).random(shape) < 0.5
 
 
+def frames(together):
+    def make(d):
+        return Frames(Matrix(numbers((2, 3), d)), {"matrix": numbers((4, 2, 3), d)}, together)
+
+    return make
+
+
 OPERATORS = [
+    OperatorCase("frames", frames(None)),
+    OperatorCase("frames_in_turn", frames(3), variant=True),
     OperatorCase("mri.OffResonance", precession(decay=False), variant=True),
     OperatorCase("mri.OffResonance decay", precession(decay=True)),
     OperatorCase("mri.Subspace", lambda d: Subspace(numbers((6, 2), d), (4, 3), complex_dtype(d))),
