@@ -5,6 +5,8 @@ import numpy as np
 from jaxrecon.core.checks import complex_dtype
 from jaxrecon.linops import Matrix
 from jaxrecon.linops.frames import Frames
+from jaxrecon.linops.nonuniform_fourier import NonuniformFourier
+from jaxrecon.mri.operators.nonuniform_sense import NonuniformSense
 from jaxrecon.mri.operators.off_resonance import off_resonance
 from jaxrecon.mri.operators.subspace import Subspace, SubspaceSense
 from tests.laws.cases import OperatorCase
@@ -17,6 +19,16 @@ def precession(decay):
         field = np.linspace(-40, 60, 20).reshape(4, 5).astype(d)
         rates = np.linspace(10, 50, 20).reshape(4, 5).astype(d) if decay else None
         return off_resonance(encoding, field, np.linspace(0, 0.01, 4), decay=rates, tolerance=0.01)
+
+    return make
+
+
+def nonuniform(*sets):
+    def make(d):
+        positions = np.random.default_rng(4).uniform(-0.5, 0.5, (3, 5, 2)).astype(d)
+        accuracy = 1e-6 if d == np.float32 else 1e-10  # slopes are those of the exact sum
+        fourier = NonuniformFourier(positions, (6, 5), accuracy=accuracy, dtype=complex_dtype(d))
+        return NonuniformSense(numbers((*sets, 2, 6, 5), complex_dtype(d)), fourier)
 
     return make
 
@@ -35,6 +47,8 @@ def frames(together):
 OPERATORS = [
     OperatorCase("frames", frames(None)),
     OperatorCase("frames_in_turn", frames(3), variant=True),
+    OperatorCase("mri.NonuniformSense", nonuniform()),
+    OperatorCase("mri.NonuniformSense sets", nonuniform(2), variant=True),
     OperatorCase("mri.OffResonance", precession(decay=False), variant=True),
     OperatorCase("mri.OffResonance decay", precession(decay=True)),
     OperatorCase("mri.Subspace", lambda d: Subspace(numbers((6, 2), d), (4, 3), complex_dtype(d))),
