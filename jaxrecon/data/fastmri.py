@@ -184,6 +184,8 @@ def _kspace(file: Any, path: str | Path) -> Any:
         )
     if found.dtype.kind != "c":
         raise TypeError(f"fastMRI: expected complex k-space in {path}, got {found.dtype}.")
+    if 0 in found.shape:
+        raise ValueError(f"fastMRI: expected slices in 'kspace' of {path}, got {found.shape}.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The fastMRI reader on files written here in the true format."""
+"""The fastMRI reader on files written here in the true format, and the writer."""
 
 import h5py
 import jax
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrecon import data
+from jaxrecon.data.fastmri_write import fastmri_from_kspace, write_fastmri
 
 RANDOM = np.random.default_rng(0)
 HEADER = """<?xml version="1.0"?>
@@ -124,3 +125,87 @@ def test_bad_files_are_named(tmp_path):
     (tmp_path / "c.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"could not open .*c\.h5"):
         data.fastmri_volume(tmp_path / "c.h5")
+    write(tmp_path / "e.h5", slices=0, target=None)
+    with pytest.raises(ValueError, match=r"expected slices in 'kspace' .*e\.h5"):
+        data.fastmri_volume(tmp_path / "e.h5")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["kspace"] = np.zeros((1, 2, 3), np.complex64)
+    with pytest.raises(ValueError, match=r"'ismrmrd_header' of .*x\.h5"):
+        data.fastmri_volume(tmp_path / "x.h5")
+
+
+def normal(*shape):
+    return (RANDOM.standard_normal(shape) + 1j * RANDOM.standard_normal(shape)).astype(np.complex64)
+
+
+def test_a_volume_of_ones_own(tmp_path):
+    k = normal(3, 2, 12, 10)
+    k[..., [0, 9]] = 0
+    volume = fastmri_from_kspace(
+        k,
+        (4.5, 200, 240),
+        image_shape=(1, 8, 6),
+        phase_lines=(1, 9),
+        acquisition="AXT2",
+        patient="a1",
+    )
+    expected = np.sqrt(np.sum(np.abs(middle(centred_inverse(k))) ** 2, axis=1))
+    np.testing.assert_allclose(volume.target, expected, rtol=1e-5)
+    write_fastmri(tmp_path / "a.h5", volume)
+    back = data.fastmri_volume(tmp_path / "a.h5")
+    np.testing.assert_array_equal(back.kspace, k)
+    np.testing.assert_array_equal(back.target, volume.target)
+    assert back.header == volume.header
+    assert back.header.padding == (1, 9)
+    assert back.header.image_size == (4.5, 160, 120)
+    assert back.header.maximum == pytest.approx(expected.max())
+    assert back.mask is None
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert sorted(file) == ["ismrmrd_header", "kspace", "reconstruction_rss"]
+        assert sorted(file.attrs) == ["acquisition", "max", "norm", "patient_id"]
+        assert (file["kspace"].shape, file["kspace"].dtype) == ((3, 2, 12, 10), np.complex64)
+        assert isinstance(file["ismrmrd_header"][()], bytes)
+        assert file["reconstruction_rss"].dtype == np.float32
+    stream = data.fastmri_stream(tmp_path, 2, shuffle=False)
+    np.testing.assert_array_equal(stream.batch(0, jax.random.key(0))[0], k[:2])
+
+
+def test_one_coil_and_a_test_file_of_ones_own(tmp_path):
+    k = normal(3, 1, 12, 10)
+    write_fastmri(
+        tmp_path / "s.h5",
+        fastmri_from_kspace(k, (5, 200, 240)),
+        target="reconstruction_esc",
+    )
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["kspace"].shape == (3, 12, 10)
+        np.testing.assert_allclose(
+            file["reconstruction_esc"], np.abs(centred_inverse(k[:, 0])), rtol=1e-5
+        )
+    np.testing.assert_array_equal(data.fastmri_volume(tmp_path / "s.h5").kspace, k)
+    mask = np.arange(10) % 2 == 0
+    hidden = fastmri_from_kspace(normal(3, 2, 12, 10), (5, 200, 240), mask=mask, target=False)
+    write_fastmri(tmp_path / "t.h5", hidden)
+    back = data.fastmri_volume(tmp_path / "t.h5")
+    assert back.target is None
+    assert back.header.maximum is None
+    np.testing.assert_array_equal(back.mask, mask)
+
+
+def test_bad_volumes_are_not_written(tmp_path):
+    k = normal(3, 2, 12, 10)
+    with pytest.raises(TypeError, match="complex k-space, got float32"):
+        fastmri_from_kspace(k.real, (5, 200, 240))
+    with pytest.raises(ValueError, match=r"\(slice, coil, readout, phase\), got \(2, 12, 10\)"):
+        fastmri_from_kspace(k[0], (5, 200, 240))
+    with pytest.raises(ValueError, match=r"up to \(1, 10, 12\), .* got \(1, 12, 10\)"):
+        fastmri_from_kspace(k, (5, 200, 240), image_shape=(1, 12, 10))
+    with pytest.raises(ValueError, match=r"around the centre 5, got \(6, 9\)"):
+        fastmri_from_kspace(k, (5, 200, 240), phase_lines=(6, 9))
+    with pytest.raises(ValueError, match=r"mask of \(10,\), got \(12,\)"):
+        fastmri_from_kspace(k, (5, 200, 240), mask=np.ones(12))
+    volume = fastmri_from_kspace(k, (5, 200, 240))
+    with pytest.raises(ValueError, match="one coil for 'reconstruction_esc', got 2"):
+        write_fastmri(tmp_path / "a.h5", volume, target="reconstruction_esc")
+    with pytest.raises(ValueError, match="one image a slice"):
+        write_fastmri(tmp_path / "a.h5", volume._replace(target=volume.target[:2]))
