@@ -3,9 +3,9 @@
 A scan is a slice of the MNI152 template, bent by a smooth random deformation, with a random
 contrast of its tissues, a random phase, eight coils around the head whose place varies, and noise.
 It is measured at 1 mm and reconstructed at 1.5 mm from the middle of that k-space, so that nothing
-is reconstructed with the model that made the data. Lines are left out at random, four- or eightfold,
-with a fully sampled centre, as fastMRI does. All of it happens inside the compiled training step:
-no scan is seen twice. Training sees the lower half of the head, the test the upper one.
+is reconstructed with the model that made the data. Lines are left out at random, fourfold or
+eightfold, with a fully sampled centre, as fastMRI does. All of it happens inside the compiled
+training step: no scan is seen twice. Training sees the lower half of the head, the test the upper.
 
     python examples/mri_brain_networks.py [--folder FOLDER] [--steps N]
 
@@ -101,9 +101,7 @@ def random_head(key: jax.Array) -> Head:
 
 def upsampled(maps: jax.Array) -> jax.Array:
     """Smooth maps at the fine pixels: these have the same field of view."""
-    parts = [
-        jax.image.resize(part, (COILS, *FINE), "cubic") for part in (maps.real, maps.imag)
-    ]
+    parts = [jax.image.resize(part, (COILS, *FINE), "cubic") for part in (maps.real, maps.imag)]
     return jax.lax.complex(*parts)
 
 

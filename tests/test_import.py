@@ -83,6 +83,7 @@ FLOORS = {
     "parameter_choice": {"core", "linops", "functionals", "solvers", "direct"},
     "single_pixel": {"core", "linops", "functionals", "solvers", "direct", "noise"},
     "ct": {"core", "linops", "functionals", "solvers", "direct", "noise", "data", "plot"},
+    "mri": {"core", "linops", "functionals", "solvers", "direct", "noise", "data", "metrics"},
 }
 
 

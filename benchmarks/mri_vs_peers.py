@@ -1,0 +1,207 @@
+"""MRI operators and reconstructions against SigPy and PyTorch.
+
+Every side works on the same data, in turns and never side by side: ours in this process, each peer
+in a process and a virtual environment of its own, which the first run installs from
+benchmarks/requirements. PyTorch does the plain transform without any shifts, of data that were
+shifted before; ours and SigPy's is the centred one. Besides times it prints how far the results of
+each peer are from ours, relative to their norm.
+
+Run: python benchmarks/mri_vs_peers.py [--only sense radial] [--rounds 9] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers.environment import Worker, environment
+
+HERE = Path(__file__).parent
+CASES = ("sense", "volume", "poisson", "lines", "radial", "wavelet", "batch")
+WANTED = {
+    ("sense", "pair", "pytorch"): 0.75,
+    ("volume", "pair", "pytorch"): 0.35,
+    ("lines", "normal", "sigpy"): 0.2,
+    ("poisson", "solve", "sigpy"): 0.3,
+    ("lines", "solve", "sigpy"): 0.2,
+    ("radial", "solve", "sigpy"): 0.03,
+    ("wavelet", "wavelet", "sigpy"): 0.35,
+}
+"""Largest ratio of our time to the peer's."""
+SLICES = 16
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, help="these scans")
+    parser.add_argument("--peers", nargs="*", default=["sigpy", "pytorch"], help="none: ours alone")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--burst-seconds", type=float, default=0.1, help="at least so long a turn")
+    parser.add_argument("--quick", action="store_true", help="small scans: does everything run?")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
+    parser.add_argument("--output", type=Path, default=Path("results/mri_vs_peers.json"))
+    return parser.parse_args()
+
+
+def requirements(package: str) -> list[str]:
+    return (HERE / "requirements" / f"mri_{package}.txt").read_text().split()
+
+
+def install(packages: list[str], pip: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Pythons that have each package, and why others have not."""
+    pythons, missing = {}, {}
+    for package in packages:
+        try:
+            pythons[package] = environment(f"mri-{package}", [[*pip, *requirements(package)]])
+        except (subprocess.CalledProcessError, OSError) as error:
+            missing[package] = f"pip did not install {' '.join(requirements(package))}: {error}"
+    return pythons, missing
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def run_case(name: str, case: Any, pythons: dict[str, Path], chosen: Any, folder: Path) -> list:
+    """Rows (work, peer, our seconds, the peer's, distance of the results)."""
+    from mri_cases import our_side
+    from timing import interleaved
+
+    print(f"\n{case.title}", flush=True)
+    ours = our_side(case)
+    workers: dict[str, Worker] = {}
+    distances: dict[tuple, float] = {}
+    for package, works in case.works.items():
+        if package not in pythons:
+            continue
+        path = folder / f"{name}-{package}.npz"
+        settings = case.numbers | {"works": works, "threads": chosen.threads}
+        np.savez(path, settings=json.dumps(settings), **case.arrays)
+        worker = Worker(pythons[package], HERE / "peers" / f"mri_{package}_worker.py", path)
+        saved = path.with_suffix(".out.npz")
+        worker.ask(save=str(saved))
+        for work, result in np.load(saved).items():
+            distances[work, package] = relative(result, ours.results[work])
+        workers[package] = worker
+    rows = []
+    for work in ours.works:
+        turns: dict[str, Callable] = {"jaxrecon": ours.works[work]}
+        turns |= {p: asking(w, work) for p, w in workers.items() if (work, p) in distances}
+        times = interleaved(
+            turns, chosen.rounds, warm_up=1, pause=0.02, burst_seconds=chosen.burst_seconds
+        )
+        own = times["jaxrecon"]
+        rows += [
+            {
+                "work": work,
+                "peer": peer,
+                "ours": own._asdict(),
+                "theirs": taken._asdict(),
+                "distance": distances[work, peer],
+                "ratio": own.median / taken.median,
+                "wanted": WANTED.get((name, work, peer)),
+                "compile_seconds": ours.compile_seconds[work],
+            }
+            for peer, taken in times.items()
+            if peer != "jaxrecon"
+        ] or [{"work": work, "peer": "", "ours": own._asdict()}]
+    for worker in workers.values():
+        worker.close()
+    return rows
+
+
+def asking(worker: Worker, work: str) -> Callable[[], float]:
+    return lambda: worker.ask(work=work)
+
+
+def run_batch(chosen: Any) -> list:
+    from mri_cases import slices
+    from timing import interleaved
+
+    print(f"\nnormal operator of {SLICES} slices")
+    times = interleaved(
+        slices(64 if chosen.quick else 256, SLICES),
+        chosen.rounds,
+        pause=0.02,
+        burst_seconds=chosen.burst_seconds / SLICES,
+    )
+    one, many = times.values()
+    (_, name) = times
+    row = {"work": name, "peer": "one alone", "ours": many._asdict(), "theirs": one._asdict()}
+    return [row | {"ratio": many.median / one.median, "wanted": 1.0}]
+
+
+def show(rows: list[dict]) -> None:
+    from timing import print_table
+
+    def cell(row: dict, key: str, form: str) -> str:
+        return form.format(row[key]) if row.get(key) is not None else ""
+
+    table = [
+        [
+            row["work"],
+            row["peer"],
+            f"{1e3 * row['ours']['median']:.2f}",
+            f"{1e3 * row['theirs']['median']:.2f}" if "theirs" in row else "",
+            cell(row, "ratio", "{:.3f}"),
+            cell(row, "wanted", "{:.2f}"),
+            cell(row, "distance", "{:.1e}"),
+            cell(row, "compile_seconds", "{:.1f}"),
+        ]
+        for row in rows
+    ]
+    head = ["work", "peer", "ours ms", "peer ms", "ratio", "wanted", "distance", "compile s"]
+    print_table(head, table)
+
+
+def main() -> None:
+    chosen = options()
+    if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peers
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
+    pythons, missing = install(chosen.peers, chosen.pip.split())
+    import jax
+    from mri_cases import cases
+
+    every = cases(chosen.quick)
+    report: dict[str, Any] = {
+        "jax": jax.__version__,
+        "backend": jax.default_backend(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": chosen.threads,
+        "rounds": chosen.rounds,
+        "requirements": {package: requirements(package) for package in pythons},
+        "not_run": missing,
+        "cases": {},
+    }
+    print(
+        f"jax {jax.__version__} on {report['backend']}, Python {report['python']}, "
+        f"{report['machine']}, {chosen.threads} cores; complex64; medians of {chosen.rounds} "
+        "interleaved rounds"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in chosen.only:
+            if name == "batch":
+                rows = run_batch(chosen)
+            else:
+                rows = run_case(name, every[name](), pythons, chosen, Path(folder))
+            report["cases"][name] = rows
+            show(rows)
+    for who, reason in report["not_run"].items():
+        print(f"not run: {who}: {reason}")
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    chosen.output.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
