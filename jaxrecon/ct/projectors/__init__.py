@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
 from jaxrecon.core.checks import check_choice, check_space, complex_dtype, struct
 from jaxrecon.ct.geometry import ConeGeometry, Geometry, ParallelGeometry
@@ -20,11 +19,7 @@ from jaxrecon.ct.projectors.fourier import (
     project_strip,
 )
 from jaxrecon.ct.projectors.joseph import backproject_joseph, project_joseph
-from jaxrecon.ct.projectors.rebinned import (
-    MOST_OBLONG,
-    backproject_rebinned,
-    project_rebinned,
-)
+from jaxrecon.ct.projectors.rebinned import backproject_rebinned, project_rebinned
 from jaxrecon.ct.projectors.shear import backproject_shear, project_shear
 
 __all__ = ["MODELS", "backproject", "check_model", "project"]
@@ -47,13 +42,11 @@ def check_model(model: str | None, geometry: Geometry) -> str:
         )
     planar, kind = len(geometry.image_shape) == 2, type(geometry).__name__
     upright = isinstance(geometry, ConeGeometry) and geometry.tilt is None
-    oblong = planar and not isinstance(geometry, ParallelGeometry) and _is_oblong(geometry)
     if model is None:
-        planar_model = "joseph" if oblong else "fourier"
-        return planar_model if planar else "planes" if upright else "joseph"
+        return "fourier" if planar else "planes" if upright else "joseph"
     check_choice(model, MODELS, what="ct.project", argument="model")
     serves = {
-        "fourier": planar and not oblong,
+        "fourier": planar,
         "strip": isinstance(geometry, ParallelGeometry),
         "shear": isinstance(geometry, ParallelGeometry),
         "planes": upright,
@@ -62,7 +55,6 @@ def check_model(model: str | None, geometry: Geometry) -> str:
     if not serves[model]:
         possible = tuple(name for name, able in serves.items() if able)
         tilted = " with a tilt" if isinstance(geometry, ConeGeometry) and not upright else ""
-        tilted = f" with pixels more oblong than 1 to {MOST_OBLONG:g}" if oblong else tilted
         raise ValueError(
             f"the model {model!r} does not serve a {kind} of the image shape "
             f"{geometry.image_shape}{tilted}; {possible} do."
@@ -73,11 +65,6 @@ def check_model(model: str | None, geometry: Geometry) -> str:
             "split the volume along z into geometries of their own centre, or use 'planes'."
         )
     return model
-
-
-def _is_oblong(geometry: Any) -> bool:
-    size = geometry.pixel_size
-    return not isinstance(size, Tracer) and float(size.max()) >= MOST_OBLONG * float(size.min())
 
 
 def _pair(model: str, geometry: Geometry) -> tuple[Callable, Callable]:
@@ -98,9 +85,8 @@ def project(image: Any, geometry: Geometry, model: str | None = None) -> jax.Arr
     The models, all with exact adjoints and derivatives in the geometry:
 
     - "fourier": any rays in the plane. The image is band-limited, its views are shears computed
-      by FFTs; fan beams and vectors go through parallel views (pixels of sides below 1 to 3). By
-      far the fastest and the most accurate, N^2 log N. Its weights are not local and may be
-      negative.
+      by FFTs; fan beams and vectors are interpolated between the shears of a linogram. By far the
+      fastest and the most accurate, N^2 log N. Its weights are not local and may be negative.
     - "strip": the same for parallel beams, with square pixels and bins that integrate over their
       width.
     - "shear": parallel beams; rows sheared with linear interpolation. Weights are non-negative

@@ -68,3 +68,15 @@ def spread_rows(values: jax.Array, x: jax.Array, length: int) -> jax.Array:
 def inverse_filter(frequency: Any) -> np.ndarray:
     """6 / (4 + 2 cos(2 pi w)): from samples to coefficients, at w in cycles per sample."""
     return 6 / (4 + 2 * np.cos(2 * np.pi * np.asarray(frequency)))
+
+
+def least_squares_filter(frequency: Any) -> np.ndarray:
+    """From samples of a wave to the coefficients whose spline is nearest to it, at any frequency.
+
+    It is B^(w) / sum over n of B^(w + n)^2, where B^ = sinc^4: the :func:`inverse_filter` at low
+    frequencies, and less where a spline cannot follow.
+    """
+    w = np.asarray(frequency)
+    cosines = [np.cos(2 * np.pi * n * w) for n in range(4)]
+    squares = sum(c * cos for c, cos in zip((2416, 2382, 240, 2), cosines, strict=True)) / 5040
+    return np.sinc(w) ** 4 / squares

@@ -131,7 +131,7 @@ def _response(factor: jax.Array | None, geometry: ParallelGeometry) -> jax.Array
     return spline if factor is None else spline * factor
 
 
-def _zeros_after(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def zeros_after(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Zeros that depend on x, or XLA makes them first and holds their memory meanwhile.
 
     They are all overwritten, so that a NaN in x does not matter.
@@ -164,7 +164,7 @@ def sheared_sums(
         sums = _gather(spectrum.ravel(), start, a) * phase
         return jax.lax.dynamic_update_slice_in_dim(q, sums, first, axis=1), None
 
-    q, _ = jax.lax.scan(add, _zeros_after(rows, (len(views.slope), count)), blocks)
+    q, _ = jax.lax.scan(add, zeros_after(rows, (len(views.slope), count)), blocks)
     return jnp.fft.irfft(q * _response(factor, geometry), n=length)
 
 
@@ -188,7 +188,7 @@ def spread_sums(
         part = jnp.roll(jnp.fft.ifft(spectrum), side // 2, axis=2)[:, :, :side].swapaxes(1, 2)
         return jax.lax.dynamic_update_slice_in_dim(rows, part, first, axis=2), None
 
-    rows, _ = jax.lax.scan(add, _zeros_after(spectra, (2, side, count)), blocks)
+    rows, _ = jax.lax.scan(add, zeros_after(spectra, (2, side, count)), blocks)
     squares = jnp.fft.irfft(rows, n=length)[:, :, :side]
     window = jnp.asarray(window_transform(side, height) / height, geometry.dtype)
     return extract(squares / window[:, None], geometry)

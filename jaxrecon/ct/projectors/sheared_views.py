@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.ct.geometry import ParallelGeometry
+from jaxrecon.ct.geometry import Geometry, ParallelGeometry
 
 
 class ShearedViews(NamedTuple):
@@ -55,24 +55,24 @@ def sheared_views(geometry: ParallelGeometry) -> ShearedViews:
     )
 
 
-def side_of(geometry: ParallelGeometry) -> int:
+def side_of(geometry: Geometry) -> int:
     """The image and its transpose are embedded into squares of this side."""
     return max(geometry.image_shape)
 
 
-def _margins(geometry: ParallelGeometry) -> tuple[int, int]:
+def _margins(geometry: Geometry) -> tuple[int, int]:
     side = side_of(geometry)
     rows, columns = geometry.image_shape
     return (side - rows) // 2, (side - columns) // 2
 
 
-def middle_in_square(geometry: ParallelGeometry) -> tuple[tuple[float, float], ...]:
+def middle_in_square(geometry: Geometry) -> tuple[tuple[float, float], ...]:
     """(row, column) of the middle of the image in its square, and of the transposed image."""
     y, x = (m + (n - 1) / 2 for m, n in zip(_margins(geometry), geometry.image_shape, strict=True))
     return (y, x), (x, y)
 
 
-def embed(image: jax.Array, geometry: ParallelGeometry) -> jax.Array:
+def embed(image: jax.Array, geometry: Geometry) -> jax.Array:
     """The image and its transpose as squares: (2, side, side)."""
     side = side_of(geometry)
     rows, columns = geometry.image_shape
@@ -81,7 +81,7 @@ def embed(image: jax.Array, geometry: ParallelGeometry) -> jax.Array:
     return jnp.stack([image, image.T])
 
 
-def extract(squares: jax.Array, geometry: ParallelGeometry) -> jax.Array:
+def extract(squares: jax.Array, geometry: Geometry) -> jax.Array:
     """The adjoint of :func:`embed`."""
     rows, columns = geometry.image_shape
     top, left = _margins(geometry)
