@@ -141,7 +141,7 @@ def diffusion_samples(
     def sample(key: jax.Array) -> jax.Array:
         if name == "DPS":
             f = fidelity(operator, m, 1.0)
-            method = diffusion_posterior_sampling(f, network, levels, key)
+            method = diffusion_posterior_sampling(f, network, levels, key, strength=0.5)
         else:
             f = fidelity(operator, m, 1 / NOISE**2)
             method = diffpir(f, network, levels, key, weight=1.0, fresh=0.5)

@@ -7,7 +7,8 @@ from the same filtered backprojection, all inside the compiled step.
     python examples/random_ellipses_networks.py lpd-320 [--folder FOLDER] [--steps N]
 
 trains one of TRAININGS, resumes it if FOLDER holds checkpoints, and writes its weights. On a GPU
-``lpd-streamed --steps 60000 --batch 16`` sees thirty times the images of the publication.
+``lpd-streamed --steps 60000 --batch 16`` sees thirty times the images of the publication; likewise
+``lgd-streamed`` and ``unet-streamed``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ TRAININGS = {
     "lgd-320": Training("lgd", 320, 13_200, 2),
     "unet-320": Training("unet", 320, 21_000, 2),
     "lpd-streamed": Training("lpd", 0, 18_000, 2),
+    "lgd-streamed": Training("lgd", 0, 13_200, 2),
+    "unet-streamed": Training("unet", 0, 21_000, 2),
 }
 
 

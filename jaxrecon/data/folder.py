@@ -23,11 +23,15 @@ def folder_stream(
 
     Args:
         folder: with files of one kind: .npy, an array each; .npz, a dict of arrays each, with the
-            same names; or images (.png, .jpg, .bmp, .tif), which become grey, float32 in [0, 1].
-            Files of other kinds are not looked at.
+            same names; or images (.png, .jpg, .bmp, .tif), which become grey, float32. Files of
+            other kinds are not looked at.
         batch_size: files a step.
         shuffle: see :class:`Indexed`.
         check: look at the headers of all files now, instead of meeting a bad one while training.
+
+    Images of 8 bits, in colour too, and of 1 bit go from [0, 255], and of 16 bits from [0, 65535],
+    to [0, 1]. Signed or 32-bit whole numbers and floating point numbers, which a TIFF may hold,
+    have no value that would be white: they keep their values. Colour of 16 bits is read with 8.
 
     Returns:
         A stream of arrays (batch, ...), or of dicts of them; floating point numbers as float32,
@@ -101,11 +105,19 @@ def _image(path: Path) -> np.ndarray:
             "folder_stream needs pillow to read images: pip install pillow"
         ) from error
     with Image.open(path) as image:
-        pixels = np.asarray(image if image.mode in ("L", "I;16", "F") else image.convert("RGB"))
+        kind = image.mode.partition(";")[0]
+        pixels = np.asarray(image if kind in ("L", "I", "F") else image.convert("RGB"))
+        # 339 is the sample format, 2 signed; pillow makes int32 of unsigned TIFFs, and some
+        # versions of 16-bit PNGs
+        signed = getattr(image, "tag_v2", {}).get(339, (1,))[0] == 2
+        sixteen = image.mode.startswith("I;16") or (kind == "I" and image.format == "PNG")
     if pixels.dtype == np.uint8:
-        return to_grey(pixels)
-    scale = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
-    return (pixels / scale).astype(np.float32)
+        return pixels.view(np.int8).astype(np.float32) if signed else to_grey(pixels)
+    if sixteen:
+        return pixels.astype(np.float32) / np.float32(65535)
+    if pixels.dtype == np.int32 and not signed:
+        pixels = pixels.view(np.uint32)
+    return pixels.astype(np.float32)
 
 
 def _single(item: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxrecon.core.checks import check_choice, check_positive_int
 from jaxrecon.data.hdf5 import dataset_of, open_hdf5, read
+from jaxrecon.data.stream import Indexed
 
 PAIRS = {"train": 35820, "validation": 3522, "test": 3553}
 """How many pairs the parts have."""
@@ -66,15 +67,81 @@ def lodopab_batches(
         TypeError: a file without real numbers.
     """
     what = "lodopab_batches"
-    check_choice(part, tuple(PAIRS), what=what, argument="part")
     batch_size = check_positive_int(batch_size, what=what, argument="batch_size")
+    return _batches(_pieces(Path(folder), part, _indices(part, first, count, what)), batch_size)
+
+
+def lodopab_stream(
+    folder: str | Path,
+    batch_size: int,
+    *,
+    part: str = "train",
+    first: int = 0,
+    count: int | None = None,
+    shuffle: bool = True,
+) -> Indexed:
+    """The pairs of :func:`lodopab_batches` as a stream for training, resumable at any step.
+
+    Args:
+        folder: where the HDF5 files are. Zip files must be unpacked, as pairs are read one by one.
+        batch_size: pairs a step; what does not fill a batch is left out of that epoch.
+        part, first, count: as there.
+        shuffle: each epoch in an order of its own, see :class:`Indexed`. Only the pairs of a batch
+            are read.
+
+    Returns:
+        A stream of (attenuation (batch, 362, 362) in 1/mm, line integrals (batch, 1000, 513)
+        without unit), float32.
+
+    Raises:
+        FileNotFoundError: names a file of these pairs that is missing, at once.
+        ImportError, ValueError, TypeError: as there, when a file is read; a batch larger than the
+            data.
+    """
+    what = "lodopab_stream"
+    indices = _indices(part, first, count, what)
+    for number in range(indices.start // _PER_FILE, (indices.stop - 1) // _PER_FILE + 1):
+        for kind in ("ground_truth", "observation"):
+            path = Path(folder) / f"{kind}_{part}_{number:03d}.hdf5"
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{what} found no '{path.name}' in {str(folder)!r}. It is part of "
+                    f"doi:10.5281/zenodo.3384092, in {kind}_{part}.zip, which must be unpacked."
+                )
+    return Indexed(_Pairs(Path(folder), part, indices), len(indices), batch_size, shuffle)
+
+
+class _Pairs:
+    """Reads pairs by their numbers, each file once for a batch."""
+
+    def __init__(self, folder: Path, part: str, indices: range):
+        self.folder, self.part, self.indices = folder, part, indices
+
+    def __call__(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pairs = np.asarray(numbers) + self.indices.start
+        images = np.empty((len(pairs), *_IMAGE), np.float32)
+        sinograms = np.empty((len(pairs), *_SINOGRAM), np.float32)
+        owner = pairs // _PER_FILE
+        for number in np.unique(owner):
+            (places,) = np.nonzero(owner == number)
+            with _pair_of_files(self.folder, self.part, number) as (image, sinogram):
+                for place in places:
+                    row = int(pairs[place]) % _PER_FILE
+                    index = slice(row, row + 1)
+                    images[place], sinograms[place] = image(index)[0], sinogram(index)[0]
+        return images, sinograms
+
+
+def _indices(part: str, first: int, count: int | None, what: str) -> range:
+    """The pairs asked for, or ValueError."""
+    check_choice(part, tuple(PAIRS), what=what, argument="part")
     count = PAIRS[part] - first if count is None else count
     if first < 0 or count < 1 or first + count > PAIRS[part]:
         raise ValueError(
             f"{what} expected first and count within the {PAIRS[part]:,} pairs of '{part}', got "
             f"first = {first} and count = {count}."
         )
-    return _batches(_pieces(Path(folder), part, range(first, first + count)), batch_size)
+    return range(first, first + count)
 
 
 def _batches(
@@ -96,16 +163,25 @@ def _pieces(folder: Path, part: str, indices: range) -> Iterator[tuple[np.ndarra
     """The pairs of the indices, a few of one file at a time."""
     for number in range(indices.start // _PER_FILE, (indices.stop - 1) // _PER_FILE + 1):
         low = number * _PER_FILE
-        size = min(_PER_FILE, PAIRS[part] - low)
-        first, last = max(indices.start - low, 0), min(indices.stop - low, size)
-        with (
-            _open(folder, part, number, "ground_truth", (size, *_IMAGE)) as truth,
-            _open(folder, part, number, "observation", (size, *_SINOGRAM)) as observed,
-        ):
+        first, last = max(indices.start - low, 0), min(indices.stop - low, _PER_FILE)
+        with _pair_of_files(folder, part, number) as (images, sinograms):
             for row in range(first, last, _AT_ONCE):
                 index = slice(row, min(row + _AT_ONCE, last))
-                images = truth(index).transpose(0, 2, 1) * np.float32(LARGEST_ATTENUATION)
-                yield images, observed(index) * np.float32(1000 * LARGEST_ATTENUATION)
+                yield images(index), sinograms(index)
+
+
+@contextmanager
+def _pair_of_files(folder: Path, part: str, number: int) -> Iterator[tuple[Callable, Callable]]:
+    """(rows -> images, rows -> line integrals) of one pair of files, in physical units."""
+    size = min(_PER_FILE, PAIRS[part] - number * _PER_FILE)
+    with (
+        _open(folder, part, number, "ground_truth", (size, *_IMAGE)) as truth,
+        _open(folder, part, number, "observation", (size, *_SINOGRAM)) as observed,
+    ):
+        yield (
+            lambda rows: truth(rows).transpose(0, 2, 1) * np.float32(LARGEST_ATTENUATION),
+            lambda rows: observed(rows) * np.float32(1000 * LARGEST_ATTENUATION),
+        )
 
 
 @contextmanager

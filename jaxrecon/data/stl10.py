@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrecon.data.stream import Indexed
+
 SIDE = 96
 _LUMA = (0.299 / 255, 0.587 / 255, 0.114 / 255)  # ITU-R BT.601, from 0 ... 255 to 0 ... 1
 _BYTES = 3 * SIDE * SIDE
@@ -99,35 +101,73 @@ def stl10_batches(
         FileNotFoundError: names the file that is missing.
         ValueError: an unknown split, a file cut short, a size, batch size or count out of range.
     """
-    if split not in _SPLITS:
-        raise ValueError(f"stl10: split must be one of {tuple(_SPLITS)}, got {split!r}.")
-    if not 1 <= size <= SIDE:
-        raise ValueError(f"stl10: size must be 1 to {SIDE} pixels, got {size}.")
     if batch_size < 1:
         raise ValueError(f"stl10: batch_size must be at least 1, got {batch_size}.")
-    files = [stl10_colour(folder, part) for part in _SPLITS[split]]
-    total = sum(map(len, files))
-    count = total if count is None else count
-    if not 1 <= count <= total:
-        raise ValueError(f"stl10: count must be 1 to {total:,} for '{split}', got {count}.")
-    return _stream(files, count, batch_size, size, value_range)
+    images = _Images(folder, split, size, count, value_range)
+    return (
+        images(np.arange(start, min(start + batch_size, images.count)))
+        for start in range(0, images.count, batch_size)
+    )
 
 
-def _stream(
-    files: list[np.ndarray],
-    count: int,
+def stl10_stream(
+    folder: str | Path,
     batch_size: int,
-    size: int,
-    value_range: tuple[float, float],
-) -> Iterator[np.ndarray]:
-    low, high = value_range
-    for start in range(0, count, batch_size):
-        stop = min(start + batch_size, count)
-        grey, first = [], 0
-        for file in files:
-            grey.append(resize_grey(file[max(start - first, 0) : max(stop - first, 0)], size))
-            first += len(file)
-        yield (low + (high - low) * np.concatenate(grey)).astype(np.float32)
+    *,
+    split: str = "train+unlabeled",
+    size: int = 64,
+    count: int | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    shuffle: bool = True,
+) -> Indexed:
+    """The images of :func:`stl10_batches` as a stream for training, resumable at any step.
+
+    Args:
+        folder, split, size, count, value_range: as there.
+        batch_size: images a step; what does not fill a batch is left out of that epoch.
+        shuffle: each epoch in an order of its own, see :class:`Indexed`. Only the images of a batch
+            are read.
+
+    Returns:
+        A stream of float32 arrays (batch, y, x).
+
+    Raises:
+        FileNotFoundError, ValueError: as there; a batch larger than the data.
+    """
+    images = _Images(folder, split, size, count, value_range)
+    return Indexed(images, images.count, batch_size, shuffle)
+
+
+class _Images:
+    """Reads grey images by their numbers over all files of a split."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str,
+        size: int,
+        count: int | None,
+        value_range: tuple[float, float],
+    ):
+        if split not in _SPLITS:
+            raise ValueError(f"stl10: split must be one of {tuple(_SPLITS)}, got {split!r}.")
+        if not 1 <= size <= SIDE:
+            raise ValueError(f"stl10: size must be 1 to {SIDE} pixels, got {size}.")
+        self.files = [stl10_colour(folder, part) for part in _SPLITS[split]]
+        self.starts = np.cumsum([0, *map(len, self.files)])
+        total = int(self.starts[-1])
+        self.count = total if count is None else count
+        if not 1 <= self.count <= total:
+            raise ValueError(f"stl10: count must be 1 to {total:,} for '{split}', got {count}.")
+        self.size, self.value_range = size, value_range
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        owner = np.searchsorted(self.starts, numbers, side="right") - 1
+        colour = np.empty((len(numbers), SIDE, SIDE, 3), np.uint8)
+        for k in np.unique(owner):
+            colour[owner == k] = self.files[k][numbers[owner == k] - self.starts[k]]
+        low, high = self.value_range
+        return (low + (high - low) * resize_grey(colour, self.size)).astype(np.float32)
 
 
 def resize_grey(colour: np.ndarray, size: int) -> np.ndarray:

@@ -115,11 +115,17 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     if any(n % 2 == 0 for n in kernel.shape[:-2]):
         raise ValueError(f"convolve expected a kernel of odd sizes, got {kernel.shape[:-2]}.")
-    if x.ndim not in _LAYOUTS or kernel.ndim != x.ndim or kernel.shape[-2] != x.shape[-1]:
+    if x.ndim not in _LAYOUTS or kernel.ndim != x.ndim:
         raise ValueError(
             "convolve expected images (batch, y, x, channel) or volumes (batch, z, y, x, channel) "
             f"and a kernel (..., channel, channel out) of as many axes, got {x.shape} and "
             f"{kernel.shape}."
+        )
+    if kernel.shape[-2] != x.shape[-1]:
+        raise ValueError(
+            f"convolve expected {kernel.shape[-2]} channels, as the kernel {kernel.shape} has, got "
+            f"images {x.shape} with {x.shape[-1]}. Was the network made for another number, as "
+            "`inputs`? A complex image is two channels, and each map is one more."
         )
     if kernel.size == kernel.shape[-2] * kernel.shape[-1]:
         return x @ kernel.reshape(kernel.shape[-2:])

@@ -14,8 +14,10 @@ from jaxrecon.core.checks import check_nonnegative, check_space
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import subtract
 from jaxrecon.nn.networks import on_images
+from jaxrecon.nn.spectral import jacobian_norm
 from jaxrecon.solvers.anderson import anderson
 from jaxrecon.solvers.proximal_gradient import proximal_gradient_step
+from jaxrecon.solvers.step_sizes import check_positive
 
 
 class LearnedStep(Method):
@@ -101,10 +103,19 @@ class DeepEquilibrium(nnx.Module):
     by (1 + eps) max(|1 - eta mu|, |1 - eta L|), less than 1 only for A of full rank and small eps;
     otherwise see :func:`equilibrium`. Each image of a batch stops on its own.
 
+    Where :meth:`solve` has another status than converged, image and derivatives are not those of a
+    fixed point: look at `status` and `residual`, and at :meth:`contraction` for the reason. At 1 or
+    more, steps need not contract: add :func:`jaxrecon.nn.lipschitz_penalty` of :meth:`step` to the
+    loss, or lower the step size. Below 1, `length` was too short for the tolerance.
+
     Args:
-        network: a network of one channel.
+        network: a network of one channel; of two, real and imaginary part, for complex images.
         step_size: initial eta, learned; 1 / ||A||^2 is safe.
         length, tolerance, memory, derivative: as in :func:`equilibrium`.
+
+    Raises:
+        ValueError: a step size that is not positive; of a call: images or measurements that are not
+            those of the operator, or batches of two sizes; another number of channels.
 
     Source: Gilton, Ongie and Willett 2021, doi:10.1109/TCI.2021.3118944 (DE-Prox).
     """
@@ -119,6 +130,7 @@ class DeepEquilibrium(nnx.Module):
         memory: int = 5,
         derivative: str = "implicit",
     ):
+        check_positive(step_size, what="DeepEquilibrium", argument="step_size")
         self.network = network
         self.step_size = nnx.Param(jnp.asarray(step_size))
         self.length = length
@@ -138,12 +150,12 @@ class DeepEquilibrium(nnx.Module):
             measurements: batch of m, each in the codomain of A.
             x0: images (batch, y, x) to start from, e.g. ``jax.vmap(A.adjoint)(m)``.
         """
-        check_space(x0[0], operator.domain, what="DeepEquilibrium", argument="each image of x0")
+        _check_batch(operator, measurements, x0)
 
         def one(measurement: Any, x: jax.Array) -> Solution:
             return equilibrium(
                 _proximal_gradient,
-                (self.network, self.step_size[...], operator, measurement),
+                self._parameters(operator, measurement),
                 x,
                 self.length,
                 tolerance=self.tolerance,
@@ -152,3 +164,56 @@ class DeepEquilibrium(nnx.Module):
             )
 
         return jax.vmap(one)(measurements, x0)
+
+    def step(self, operator: LinearOperator, measurements: Any, x: jax.Array) -> jax.Array:
+        """One step of a batch: network(x - eta A^H (A x - m))."""
+        _check_batch(operator, measurements, x)
+
+        def one(measurement: Any, x: jax.Array) -> jax.Array:
+            return _proximal_gradient(self._parameters(operator, measurement), x)
+
+        return jax.vmap(one)(measurements, x)
+
+    def contraction(
+        self, operator: LinearOperator, measurements: Any, x: jax.Array, *, iterations: int = 20
+    ) -> jax.Array:
+        """||J||, the norm of the Jacobian of :meth:`step` at each image x, estimated from below.
+
+        Around an image with a norm below 1 the step contracts, and the plain iteration converges
+        from there. With 1 or more it may still converge, along the directions that it takes.
+
+        Args:
+            operator, measurements: as in :meth:`solve`.
+            x: images (batch, y, x), best those that :meth:`solve` ended at.
+            iterations: of :func:`jaxrecon.nn.jacobian_norm`.
+
+        Returns:
+            (batch,).
+        """
+        if not jnp.iscomplexobj(x):
+            return jacobian_norm(
+                lambda x: self.step(operator, measurements, x), x, iterations=iterations
+            )
+
+        def in_parts(parts: jax.Array) -> jax.Array:
+            out = self.step(operator, measurements, jax.lax.complex(parts[..., 0], parts[..., 1]))
+            return jnp.stack([out.real, out.imag], axis=-1)
+
+        return jacobian_norm(in_parts, jnp.stack([x.real, x.imag], axis=-1), iterations=iterations)
+
+    def _parameters(self, operator: LinearOperator, measurement: Any) -> tuple:
+        return self.network, self.step_size[...], operator, measurement
+
+
+def _check_batch(operator: LinearOperator, measurements: Any, x: jax.Array) -> None:
+    """Raise unless these are as many images and measurements of the operator."""
+    counts = {jnp.shape(leaf)[:1] for leaf in [x, *jax.tree.leaves(measurements)]}
+    if len(counts) != 1 or counts == {()}:
+        raise ValueError(
+            "DeepEquilibrium expected a batch of images and as many measurements along axis 0, got "
+            f"{jnp.shape(x)} and {[jnp.shape(leaf) for leaf in jax.tree.leaves(measurements)]}."
+        )
+    what = "DeepEquilibrium"
+    first = jax.tree.map(lambda a: a[0], (x, measurements))
+    check_space(first[0], operator.domain, what=what, argument="each image")
+    check_space(first[1], operator.codomain, what=what, argument="each measurement")

@@ -42,7 +42,7 @@ class DiffusionPosteriorSampling(DiffusionSampler):
         double = 2 * self.fidelity(expected)
         size = jnp.sqrt(jnp.where(double > 0, double, 1))
         units = jnp.sqrt((1 + sigma**2) * (1 + lower**2))
-        return jnp.where(double > 0, self.strength * units / size, 0)
+        return jnp.where(double > 0, 2 * self.strength * units / size, 0)
 
 
 def diffusion_posterior_sampling(
@@ -68,9 +68,13 @@ def diffusion_posterior_sampling(
       of the reverse diffusion under the approximation log p(m | x_k) = -f(D(x_k)), f in units of
       the noise variance. It takes levels so close that w_k times the curvature of f(D(.)) stays
       below 2.
-    - w_k = strength sqrt((1 + sigma_k^2)(1 + sigma_{k+1}^2)) / sqrt(2 f(e)), for
-      f = 1/2 ||A x - m||^2 without weights, as published: steps of the length of a gradient of
-      ||A e - m||, robust with tens of levels, and stronger or weaker than the posterior asks.
+    - w_k = 2 strength sqrt((1 + sigma_k^2)(1 + sigma_{k+1}^2)) / sqrt(2 f(e)), for
+      f = 1/2 ||A x - m||^2 without weights, as published: with u = x / sqrt(1 + sigma^2), the
+      variance-preserving units of Algorithm 1, it is u_{k+1} = u' - zeta_k grad_u ||A e - m||^2
+      with zeta_k = strength / ||A e - m||, strength being zeta'. As ||.|| has half the gradient of
+      ||.||^2 / ||.||, a code that descends along the gradient of ||A e - m||, that of the authors
+      among them, has half the strength for the same number. Robust with tens of levels, and
+      stronger or weaker than the posterior asks.
 
     It is biased: the approximation leaves out the spread of x given x_k, so that the data count too
     much at high noise. For Gaussian priors the mean and spread it reaches are known in closed form,

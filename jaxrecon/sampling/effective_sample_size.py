@@ -29,12 +29,13 @@ def effective_sample_size(chain: jax.Array) -> jax.Array:
     n = chain.shape[0]
     if n < 4:
         raise ValueError(f"effective_sample_size expected at least 4 samples, got {n}.")
+    constant = jnp.all(chain == chain[0], axis=0)  # the rounded mean may differ from all values
     away = chain - jnp.mean(chain, axis=0)
     spectrum = jnp.abs(jnp.fft.rfft(away, 2 * n, axis=0)) ** 2
     covariance = jnp.fft.irfft(spectrum, 2 * n, axis=0)[: n - n % 2]
-    rho = covariance / covariance[0]
+    rho = covariance / jnp.where(constant, 1, covariance[0])
     pairs = rho[0::2] + rho[1::2]
     going = jnp.cumprod(pairs > 0, axis=0)
     falling = jax.lax.cummin(pairs, axis=0)
     time = 2 * jnp.sum(jnp.where(going == 1, falling, 0), axis=0) - 1
-    return jnp.where(covariance[0] > 0, n / time, jnp.nan)
+    return jnp.where(constant, jnp.nan, n / time)

@@ -11,11 +11,11 @@ import numpy as np
 
 
 class Interval(NamedTuple):
-    """A mean with a confidence interval."""
+    """A mean with a confidence interval: numbers, or arrays of several."""
 
-    mean: float
-    low: float
-    high: float
+    mean: Any
+    low: Any
+    high: Any
 
 
 class Comparison(NamedTuple):

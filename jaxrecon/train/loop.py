@@ -95,8 +95,9 @@ def fit(
         maximise: whether a large validation is good, as with PSNR.
         patience: stop after so many records without a better validation, and return the best.
         checkpoints: folder for orbax checkpoints (the last two are kept). If it holds some
-            already, training goes on after the last that can be read. One is also written when a
-            step, the data, `validate` or `callback` raise an exception, or on Ctrl-C.
+            already, training goes on after the last that can be read. One is also written when the
+            data, `validate` or `callback` raise an exception, or on Ctrl-C, which waits for the end
+            of the step (a second one does not).
         log: folder for metrics.csv and metrics.jsonl.
         figure: PNG file with the losses so far, rewritten at every record.
         callback: (count of steps done, loss) after every step. Reading the loss waits for it.
@@ -146,8 +147,10 @@ def fit(
     def module_of(parameters: Any) -> Any:
         return nnx.merge(graph, parameters, rest)
 
-    def advance(state: State, count: int) -> tuple:
-        raw = stream.read(count, keys[0])
+    def read(count: int) -> Any:
+        return stream.read(count, keys[0])
+
+    def advance(state: State, raw: Any, count: int) -> tuple:
         return step(state, arrays, raw, np.uint32(count), keys)
 
     with Run(
@@ -164,7 +167,7 @@ def fit(
         ),
     ) as run:
         run.resume(lambda state: everywhere(state, mesh))
-        run.train(advance, steps, every, progress)
+        run.train(read, advance, steps, every, progress)
     result = module_of(run.result())
     if mesh is not None:
         result = jax.device_put(result, mesh.devices.flat[0])

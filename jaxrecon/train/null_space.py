@@ -25,7 +25,7 @@ class Consistency(NamedTuple):
     """What :func:`check_consistency` returns; arrays have one entry per image."""
 
     residual: jax.Array
-    """||A x - m|| / ||m||; with noise as large as that of m, not 0"""
+    """||A x - m|| / ||m||; with noise as large as that of m, not 0. ||A x|| where m is 0"""
     error: Components
     """components of the error x - truth, each like the images; the null component is the map of
     what was hallucinated or missed"""
@@ -34,7 +34,8 @@ class Consistency(NamedTuple):
     null_error: jax.Array
     """mean square of its null component; the two add to the mean square error"""
     null_share: jax.Array
-    """||null component of x||^2 / ||x||^2: how much of the image comes from the prior"""
+    """||null component of x||^2 / ||x||^2: how much of the image comes from the prior; 0 of an
+    image that is 0"""
 
 
 def range_null(
@@ -88,9 +89,15 @@ def check_consistency(
         def split(a: Any) -> Components:
             return range_null(operator, a, iterations=iterations, tolerance=tolerance)
 
-        residual = norm(subtract(operator.apply(x), m)) / norm(m)
+        residual = _relative(norm(subtract(operator.apply(x), m)), norm(m))
         error, own = split(x - t), split(x)
         seen, unseen = (jnp.mean(jnp.abs(part) ** 2) for part in error)
-        return Consistency(residual, error, seen, unseen, (norm(own.null) / norm(x)) ** 2)
+        share = _relative(norm(own.null), norm(x)) ** 2
+        return Consistency(residual, error, seen, unseen, share)
 
     return jax.vmap(one)(images, truth, measurements)
+
+
+def _relative(size: jax.Array, whole: jax.Array) -> jax.Array:
+    """size / whole; the size itself where the whole is 0."""
+    return size / jnp.where(whole > 0, whole, 1)

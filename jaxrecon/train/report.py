@@ -1,4 +1,4 @@
-"""One report on a test set: a table in Markdown, CSV and JSON, and a figure."""
+"""One report on a test set: a table in Markdown, CSV and JSON, and figures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import jax
 import numpy as np
 
 from jaxrecon.train.evaluation import Evaluation, evaluate
-from jaxrecon.train.intervals import confidence_interval, paired
+from jaxrecon.train.figures import consistency_figure, image_figure, sweep_figure
+from jaxrecon.train.intervals import Interval, confidence_interval, paired
+from jaxrecon.train.null_space import Consistency
 from jaxrecon.train.sweep import Sweep
+
+_CONSISTENCY = ("residual", "range_error", "null_error", "null_share")
 
 
 def report(
@@ -24,6 +28,7 @@ def report(
     *,
     reference: str | None = None,
     sweeps: Mapping[str, Sweep] | None = None,
+    consistency: Mapping[str, Consistency] | None = None,
     key: jax.Array | None = None,
     level: float = 0.95,
     shown: int = 0,
@@ -40,7 +45,10 @@ def report(
         truth: (n, y, x), n >= 2.
         data_range: of PSNR and SSIM.
         reference: name of a method; the first one by default.
-        sweeps: what was varied -> :class:`Sweep`; each adds a table and a figure over_NAME.png.
+        sweeps: what was varied -> :class:`Sweep`; each adds a table, with its intervals in
+            report.json, and a panel with their bands to sweeps.png.
+        consistency: method -> :class:`Consistency` of its images; adds a table of the parts of the
+            error that the data contradict and that they cannot show, and consistency.png.
         key: JAX key of the resampling; ``jax.random.key(0)`` by default.
         level: of the intervals.
         shown: number of the image in the figure.
@@ -61,7 +69,7 @@ def report(
         for name, found in methods.items()
     }
     rows = {name: _row(found, results[reference], key, level) for name, found in results.items()}
-    target, sweeps = Path(folder), {} if sweeps is None else sweeps
+    target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     span = np.broadcast_to(np.asarray(data_range, float), (len(truth),))
     about = {
@@ -70,15 +78,46 @@ def report(
         "reference": reference,
         "level": level,
     }
-    tables = {n: {"values": list(s.values), **_lists(s.means())} for n, s in sweeps.items()}
-    everything = {"about": about, "methods": rows, "psnr over": tables}
+    varied = {
+        name: (found.values, found.intervals("psnr", level, key=key))
+        for name, found in (sweeps or {}).items()
+    }
+    parts = {
+        name: {
+            column: confidence_interval(getattr(found, column), level, key=key)
+            for column in _CONSISTENCY
+        }
+        for name, found in (consistency or {}).items()
+    }
+    everything = {
+        "about": about,
+        "methods": rows,
+        "psnr over": {
+            name: {"values": list(values)} | {m: _lists(i) for m, i in lines.items()}
+            for name, (values, lines) in varied.items()
+        },
+        "consistency": {
+            name: {column: interval._asdict() for column, interval in row.items()}
+            for name, row in parts.items()
+        },
+    }
     (target / "report.json").write_text(json.dumps(everything, indent=1, default=float) + "\n")
     with open(target / "report.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, ["method", *rows[reference]], lineterminator="\n")
         writer.writeheader()
         writer.writerows({"method": name} | row for name, row in rows.items())
-    (target / "report.md").write_text(_markdown(rows, about, tables))
-    _figure(target / "report.png", results, np.asarray(truth), sweeps, shown)
+    lines = [*_quality(rows, about)]
+    for name, (values, found) in varied.items():
+        lines += ["", *_over(name, values, found)]
+    if consistency:
+        count = max(len(found.residual) for found in consistency.values())
+        lines += ["", *_components(parts, count)]
+    (target / "report.md").write_text("\n".join(lines) + "\n")
+    image_figure(target / "report.png", results, np.asarray(truth)[shown], shown)
+    if varied:
+        sweep_figure(target / "sweeps.png", varied)
+    if parts:
+        consistency_figure(target / "consistency.png", parts)
     return rows
 
 
@@ -94,11 +133,11 @@ def _row(result: Evaluation, reference: Evaluation, key: jax.Array, level: float
     return row
 
 
-def _lists(means: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    return {name: [float(a) for a in values] for name, values in means.items()}
+def _lists(interval: Interval) -> dict[str, list[float]]:
+    return {name: np.asarray(column).tolist() for name, column in interval._asdict().items()}
 
 
-def _markdown(rows: dict, about: dict, tables: dict) -> str:
+def _quality(rows: dict, about: dict) -> list[str]:
     span = " to ".join(f"{a:g}" for a in about["data_range"])
     lines = [
         f"{about['images']} test images, data range {span}, {100 * about['level']:g} % bootstrap "
@@ -116,27 +155,30 @@ def _markdown(rows: dict, about: dict, tables: dict) -> str:
         numbers += ["" if name == about["reference"] else f"{row['p_value']:.2g}"]
         numbers += [f"{1e3 * row['seconds_per_image']:.3g}"]
         lines.append("| " + " | ".join([name, *numbers]) + " |")
-    for name, table in tables.items():
-        heads = [str(v) for v in table["values"]]
-        lines += ["", f"PSNR in dB over {name}:", "", "| method | " + " | ".join(heads) + " |"]
-        lines.append("|---" * (len(heads) + 1) + "|")
-        for method in [name for name in table if name != "values"]:
-            lines.append(f"| {method} | " + " | ".join(f"{a:.2f}" for a in table[method]) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def _figure(path: Path, results: dict, truth: np.ndarray, sweeps: Mapping, shown: int) -> None:
-    """Images and errors of one test image, and a figure for each sweep."""
-    from jaxrecon import plot
+def _over(name: str, values: tuple, lines: Mapping[str, Interval]) -> list[str]:
+    """PSNR, and half the width of its interval, at each value."""
+    heads = [str(v) for v in values]
+    table = [f"PSNR in dB over {name}:", "", "| method | " + " | ".join(heads) + " |"]
+    table.append("|---" * (len(heads) + 1) + "|")
+    for method, (mean, low, high) in lines.items():
+        cells = [f"{m:.2f} ± {h:.2f}" for m, h in zip(mean, (high - low) / 2, strict=True)]
+        table.append(f"| {method} | " + " | ".join(cells) + " |")
+    return table
 
-    images = [truth[shown], *(r.images[shown] for r in results.values())]
-    titles = ["truth", *(f"{n}\n{r.psnr[shown]:.2f} dB" for n, r in results.items())]
-    plot.save(plot.image_grid(images, titles, truth=truth[shown]), path)
-    for name, found in sweeps.items():
-        figure, axes = plot.subplots()
-        numeric = all(isinstance(v, int | float) for v in found.values)
-        x = np.array(found.values if numeric else range(len(found.values)))
-        plot.curves(axes[0, 0], x, found.means(), xlabel=name, ylabel="PSNR in dB")
-        if not numeric:
-            axes[0, 0].set_xticks(x, [str(v) for v in found.values])
-        plot.save(figure, path.with_name(f"over_{'_'.join(name.split())}.png"))
+
+def _components(parts: Mapping[str, Mapping[str, Interval]], count: int) -> list[str]:
+    table = [
+        f"Of {count} images, the residual of the data, the mean square error in the range of the "
+        "adjoint (which contradicts the data) and in the null space (which no data show), and the "
+        "share of the image in the null space:",
+        "",
+        "| method | residual | range error | null-space error | null-space share |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in parts.items():
+        cells = [f"{i.mean:.3g} ({i.low:.3g} to {i.high:.3g})" for i in row.values()]
+        table.append("| " + " | ".join([name, *cells]) + " |")
+    return table

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.train.checkpoints import Checkpoints
+from jaxrecon.train.interrupts import held_interrupts
 from jaxrecon.train.record import Record, postfix, write_figure, write_log
 from jaxrecon.train.step import State
 
@@ -33,8 +34,9 @@ class Reports(NamedTuple):
 class Run:
     """A training under way: its state, how many steps are done, and what was recorded.
 
-    As a context it writes a checkpoint when it is left by an exception, but for one that says that
-    the numbers are no longer finite.
+    As a context it writes a checkpoint when it is left by an exception or Ctrl-C, but for one that
+    says that the numbers are no longer finite, and where a step failed after it had taken the
+    memory of the state before: then the last checkpoint is that of the last record.
 
     Args:
         state: to start from.
@@ -61,7 +63,7 @@ class Run:
     def __exit__(self, kind: type | None, *_: Any) -> None:
         failed = kind is not None and issubclass(kind, (Exception, KeyboardInterrupt))
         try:
-            if failed and self._ready and self.record.first_not_finite() is None:
+            if failed and self._ready and self._whole():
                 self.save()
         finally:
             if self.checkpoints is not None:
@@ -93,7 +95,8 @@ class Run:
 
     def train(
         self,
-        advance: Callable[[State, int], tuple],
+        read: Callable[[int], Any],
+        advance: Callable[[State, Any, int], tuple],
         steps: int,
         every: int,
         progress: Callable[[Iterable, int], Iterable] | None,
@@ -101,7 +104,9 @@ class Run:
         """Do the steps that are left, with a record after every `every` of them and at the end.
 
         Args:
-            advance: (state, number of the step) -> (state, numbers).
+            read: number of the step -> what the host has for its batch.
+            advance: (state, that, number of the step) -> (state, numbers); it may take the memory
+                of the state.
             steps: in all.
             every: steps between records.
             progress: see :func:`jaxrecon.train.fit`.
@@ -116,9 +121,11 @@ class Run:
         if due():  # the run before ended within its record
             self.settle(bar)
         for count in bar if not self.exhausted() else ():
-            self.state, numbers = advance(self.state, count)
-            self.record.pending.append(numbers)
-            self.done = count + 1
+            raw = read(count)
+            with held_interrupts():
+                self.state, numbers = advance(self.state, raw, count)
+                self.record.pending.append(numbers)
+                self.done = count + 1
             self._check_finite(latest=len(self.record.pending) - _AHEAD)
             if self.reports.callback is not None:
                 self.reports.callback(self.done, numbers.loss)
@@ -137,9 +144,11 @@ class Run:
                 f"fit: validate returned NaN after step {self.done}, although the loss is finite; "
                 "is there a division by zero in it?"
             )
-        record.add(self.done, validation, self._seconds())
-        if reports.patience is not None and record.best(reports.maximise) == len(record.rows) - 1:
-            self.state = self.state._replace(best=jax.tree.map(jnp.copy, self.weights()))
+        with held_interrupts():
+            record.add(self.done, validation, self._seconds())
+            latest = len(record.rows) - 1
+            if reports.patience is not None and record.best(reports.maximise) == latest:
+                self.state = self.state._replace(best=jax.tree.map(jnp.copy, self.weights()))
         if reports.log is not None:
             write_log(reports.log, record.rows)
         if reports.figure is not None:
@@ -165,7 +174,14 @@ class Run:
         """Write a checkpoint of now."""
         if self.checkpoints is not None and self.done:
             notes = {"identity": self.identity, "seconds": self._seconds()}
-            self.checkpoints.save(self.done, self.state, self.record.as_json() | notes)
+            with held_interrupts():
+                self.checkpoints.save(self.done, self.state, self.record.as_json() | notes)
+
+    def _whole(self) -> bool:
+        """Whether all of the state is there, and the numbers so far are finite."""
+        leaves = [a for a in jax.tree.leaves(self.state) if isinstance(a, jax.Array)]
+        there = not any(a.is_deleted() for a in leaves)
+        return there and self.record.first_not_finite() is None
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._began

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxrecon.train.evaluation import Evaluation, evaluate
+from jaxrecon.train.intervals import Interval, confidence_interval
 
 
 class Sweep(NamedTuple):
@@ -24,6 +26,22 @@ class Sweep(NamedTuple):
             name: np.array([getattr(e, measure).mean() for e in found])
             for name, found in self.evaluations.items()
         }
+
+    def intervals(
+        self, measure: str = "psnr", level: float = 0.95, *, key: jax.Array | None = None
+    ) -> dict[str, Interval]:
+        """The same with confidence intervals: mean, low and high, (values,) each.
+
+        Args:
+            measure: psnr, ssim or squared_error.
+            level, key: of :func:`confidence_interval`.
+        """
+
+        def one(found: list[Evaluation]) -> Interval:
+            ends = [confidence_interval(getattr(e, measure), level, key=key) for e in found]
+            return Interval(*(np.array(column) for column in zip(*ends, strict=True)))
+
+        return {name: one(found) for name, found in self.evaluations.items()}
 
 
 def sweep(
@@ -46,7 +64,8 @@ def sweep(
         methods: name -> reconstruct(*arguments) -> images (n, y, x).
         at: value -> (name -> arguments, truth (n, y, x)).
         values: of the condition, numbers or names.
-        data_range: of PSNR and SSIM.
+        data_range: of PSNR and SSIM: a number, one per image (n,), or a function of the truth,
+            for conditions with other images.
 
     Raises:
         ValueError: `at` gives no arguments for one of the methods.
@@ -56,7 +75,8 @@ def sweep(
         arguments, truth = at(value)
         if missing := set(methods) - set(arguments):
             raise ValueError(f"sweep: at({value!r}) gave no arguments for {sorted(missing)}.")
+        span = data_range(truth) if callable(data_range) else data_range
         for name, reconstruct in methods.items():
-            result = evaluate(reconstruct, arguments[name], truth, data_range, repeats=0)
+            result = evaluate(reconstruct, arguments[name], truth, span, repeats=0)
             evaluations[name].append(result)
     return Sweep(tuple(values), evaluations)

@@ -1,8 +1,9 @@
-"""Trained weights as small files: a few bits a weight, with a scale for each output channel."""
+"""Trained weights as small files: a few bits for each weight of a kernel, scaled by channel."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from flax import nnx
 from jaxrecon.data.npz import read_npz
 from jaxrecon.train.checkpoints import enumerate_leaves
 
+WITH_FAN_IN = ("kernel", "kernels", "weights", "encode", "recur")
+"""Names of variables that are summed over inputs, so that errors of rounding average out."""
+
 
 def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     """Write all variables of a module (or pytree of modules) to a compressed npz file.
@@ -21,9 +25,11 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     Args:
         path: file to write.
         module: NNX module; every variable is written, trained or not.
-        bits: 32 keeps float32. 4 to 8 rounds arrays of two or more axes to whole numbers of so many
+        bits: 32 keeps float32. 4 to 8 rounds arrays of two or more axes that have one of the names
+            :data:`WITH_FAN_IN` (kernels of convolutions, matrices) to whole numbers of so many
             bits, with one float32 scale for each entry of the last axis (and of the first, in
-            stacks of kernels): w = scale q, an error of at most scale / 2; vectors stay float32.
+            stacks of kernels): w = scale q, an error of at most scale / 2. All else stays float32:
+            biases, slopes, step sizes, thresholds, stacked for the steps of a scheme or not.
 
     Returns:
         size of the file in bytes.
@@ -36,7 +42,7 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     arrays = {}
     for name, leaf in enumerate_leaves(nnx.state(module)):
         value = np.asarray(leaf)
-        if bits <= 8 and value.ndim >= 2:
+        if bits <= 8 and value.ndim >= 2 and _has_fan_in(name):
             if np.iscomplexobj(value) or not np.all(np.isfinite(value)):
                 raise ValueError(
                     f"save_weights: {name} is complex or not finite: {bits} bits do not hold it. "
@@ -56,6 +62,12 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
         np.savez_compressed(file, **arrays)
     os.replace(fresh, path)  # a file that is there already stays whole until then
     return Path(path).stat().st_size
+
+
+def _has_fan_in(name: str) -> bool:
+    """Whether the last part of a path such as ``['layers'][0]['kernel'].value`` says so."""
+    parts = re.findall(r"\w+", name.removesuffix(".value"))
+    return bool(parts) and parts[-1] in WITH_FAN_IN
 
 
 def load_weights(path: str | Path, module: Any) -> Any:

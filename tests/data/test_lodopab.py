@@ -4,10 +4,13 @@ import sys
 import zipfile
 
 import h5py
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from jaxrecon import ct, data
+from jaxrecon import ct, data, train
 
 
 def write_lodopab(folder, part, number, size, rows):
@@ -48,6 +51,50 @@ def test_the_last_lodopab_file_is_short_and_zip_files_are_read(tmp_path):
     (tmp_path / "ground_truth_validation.zip").write_bytes(b"PK")
     with pytest.raises(ValueError, match="cut short"):
         next(data.lodopab_batches(tmp_path, "validation", first=3520))
+
+
+def test_a_stream_of_lodopab_pairs_resumes_in_training(tmp_path):
+    rows = {0: [125, 126, 127], 1: [0, 1, 2]}
+    for number, filled in rows.items():
+        write_lodopab(tmp_path, "test", number, 128, filled)
+    stream = data.lodopab_stream(tmp_path, 2, part="test", first=125, count=6)
+    key = jax.random.key(0)
+    batches = [stream.batch(k, key) for k in range(3)]
+    found = np.concatenate([image[:, 2, 1] for image, _ in batches])
+    pairs = np.round(found / 81.35858 * 1000 * 1e4).astype(int)
+    assert sorted(pairs) == list(range(125, 131)) != pairs.tolist()
+    (images, data_of), (image, line_integrals) = (
+        (np.concatenate(a) for a in zip(*source, strict=True))
+        for source in (
+            batches,
+            data.lodopab_batches(tmp_path, "test", batch_size=6, first=125, count=6),
+        )
+    )
+    np.testing.assert_array_equal(images, image[pairs - 125])
+    np.testing.assert_array_equal(data_of, line_integrals[pairs - 125])
+
+    def weight(steps, checkpoints=None):
+        def loss(module, batch, key):
+            return jnp.mean((module["w"][...] - 1e3 * batch[0][:, 2, 1]) ** 2)
+
+        module = nnx.Dict(w=nnx.Param(jnp.zeros(())))
+        fitted = train.fit(
+            module, loss, stream, key=key, steps=steps, every=2, checkpoints=checkpoints
+        )
+        return np.asarray(fitted.module["w"][...])
+
+    weight(2, tmp_path / "run")
+    np.testing.assert_array_equal(weight(4, tmp_path / "run"), weight(4))
+
+
+def test_a_stream_needs_unpacked_files_at_once(tmp_path):
+    write_lodopab(tmp_path, "test", 0, 128, [])
+    with zipfile.ZipFile(tmp_path / "observation_test.zip", "w"):
+        (tmp_path / "observation_test_000.hdf5").unlink()
+    with pytest.raises(FileNotFoundError, match=r"observation_test_000.*must be unpacked"):
+        data.lodopab_stream(tmp_path, 1, part="test", count=3)
+    with pytest.raises(ValueError, match="within the 3,553 pairs"):
+        data.lodopab_stream(tmp_path, 1, part="test", first=3553)
 
 
 def test_broken_lodopab_files_are_explained(tmp_path):

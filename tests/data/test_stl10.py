@@ -2,11 +2,15 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
-from jaxrecon.data.stl10 import stl10_batches, stl10_colour, stl10_labels
+from jaxrecon import train
+from jaxrecon.data.stl10 import stl10_batches, stl10_colour, stl10_labels, stl10_stream
 
 
 def natural(count, seed):
@@ -88,6 +92,35 @@ def test_streaming_crosses_files_and_cuts_to_count(folder, images):
     np.testing.assert_allclose(np.concatenate(streamed), whole[:10], atol=1e-6)
     unlabeled = np.concatenate(list(stl10_batches(folder, "unlabeled")))
     np.testing.assert_allclose(whole[5:], unlabeled, atol=1e-6)
+
+
+def test_a_stream_has_every_image_once_an_epoch_and_resumes_in_training(folder, tmp_path):
+    whole = np.concatenate(list(stl10_batches(folder, batch_size=100)))
+    stream = stl10_stream(folder, 4)
+    key = jax.random.key(1)
+    assert stream.steps_per_epoch == 3
+    drawn = np.concatenate([stream.batch(k, key) for k in range(3)])
+    order = [int(np.argmin(np.abs(whole - image).sum(axis=(1, 2)))) for image in drawn]
+    assert sorted(order) == list(range(12)) != order
+    np.testing.assert_allclose(drawn, whole[order], atol=1e-6)
+    plain = stl10_stream(folder, 4, shuffle=False, count=9, value_range=(0, 1), size=32)
+    assert plain.batch(1, key).shape == (4, 32, 32)
+    assert plain.steps_per_epoch == 2
+
+    def weights(steps, checkpoints=None):
+        def loss(module, images, key):
+            return jnp.mean((module["w"][...] - images) ** 2)
+
+        module = nnx.Dict(w=nnx.Param(jnp.zeros((64, 64))))
+        fitted = train.fit(
+            module, loss, stream, key=key, steps=steps, every=2, checkpoints=checkpoints
+        )
+        return np.asarray(fitted.module["w"][...])
+
+    weights(2, tmp_path / "run")
+    np.testing.assert_array_equal(weights(5, tmp_path / "run"), weights(5))
+    with pytest.raises(ValueError, match="more than the 12 items"):
+        stl10_stream(folder, 13)
 
 
 def test_full_size_keeps_every_pixel(folder, images):

@@ -1,5 +1,8 @@
 """Streams: batches numbered, every item once an epoch, files that are bad are named."""
 
+import itertools
+from functools import partial
+
 import h5py
 import jax
 import jax.numpy as jnp
@@ -117,6 +120,31 @@ def test_a_folder_of_images(tmp_path):
     np.testing.assert_allclose(batch[2], 0.299 * grey[2] / 255, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "suffix", "white"),
+    [
+        (np.uint16, "png", 65535),
+        (np.uint16, "tif", 65535),
+        (np.int32, "tif", 1),
+        (np.uint32, "tif", 1),
+        (np.float32, "tif", 1),
+    ],
+)
+def test_deep_images_are_not_clipped(tmp_path, dtype, suffix, white):
+    """16 bits to [0, 1]; what has no white keeps its values."""
+    largest = min(np.iinfo(dtype).max, 2**31 + 1000) if dtype != np.float32 else 5e4
+    least = 0 if np.dtype(dtype).kind == "u" else -1000
+    pixels = np.linspace(least, largest, 24).reshape(4, 6).astype(dtype)
+    if dtype == np.uint32:  # which pillow does not write
+        pytest.importorskip("tifffile").imwrite(tmp_path / "0.tif", pixels)
+    else:
+        Image.fromarray(pixels).save(tmp_path / f"0.{suffix}")
+    image = data.folder_stream(tmp_path, 1).batch(0, KEY)[0]
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image, pixels.astype(float) / white, rtol=1e-6)
+    assert image.max() > 0.99 * largest / white
+
+
 def test_bad_folders_say_which_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
         data.folder_stream(tmp_path / "none", 1)
@@ -218,6 +246,63 @@ def test_augmentation_draws_from_a_group_uniformly(augment, members):
     counts = group(members)(pairs)
     p = 1 / len(members)
     assert np.all(np.abs(counts - 400 * p) < 5 * np.sqrt(400 * p * (1 - p)))
+
+
+VOLUMES = jnp.asarray(RANDOM.random((600, 2, 2, 2)), jnp.float32)
+
+
+def cube(mirrored):
+    """The 24 rotations of a cube, by matrices of determinant 1, or all 48 symmetries."""
+    members = []
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1, -1), repeat=3):
+            matrix = np.diag(signs) @ np.eye(3)[list(order)]
+            if mirrored or np.linalg.det(matrix) > 0:
+                flips = tuple(slice(None, None, sign) for sign in signs)
+                members.append(lambda a, o=order, f=flips: np.transpose(a, o)[f])
+    return members
+
+
+@pytest.mark.parametrize(
+    ("augment", "members"),
+    [
+        (
+            data.random_flips,
+            [lambda a, s=s: a[s] for s in itertools.product((slice(None), np.s_[::-1]), repeat=3)],
+        ),
+        (data.random_quarter_turns, cube(False)),
+        (data.random_orientations, cube(True)),
+    ],
+    ids=["flips", "turns", "orientations"],
+)
+def test_augmentation_of_volumes(augment, members):
+    both = jax.jit(partial(augment, dims=3))(KEY, (VOLUMES, -VOLUMES))
+    np.testing.assert_array_equal(both[1], -both[0])
+    pairs = list(zip(np.asarray(both[0]), np.asarray(VOLUMES), strict=True))
+    counts, p = group(members)(pairs), 1 / len(members)
+    assert np.all(np.abs(counts - 600 * p) < 5 * np.sqrt(600 * p * (1 - p)))
+
+
+def test_volumes_are_shifted_and_cut_along_three_axes():
+    volume = jnp.arange(60.0).reshape(3, 4, 5)
+    volumes = jnp.broadcast_to(volume, (400, 3, 4, 5))
+    moved = np.asarray(data.random_shifts(KEY, volumes, 1, dims=3))
+    shifts = {int(v[0, 0, 0]) for v in moved}
+    assert shifts == {
+        int(np.roll(volume, s, (0, 1, 2))[0, 0, 0]) for s in itertools.product((-1, 0, 1), repeat=3)
+    }
+    crops = np.asarray(data.random_crops(KEY, volumes, (2, 3, 4)))
+    assert crops.shape == (400, 2, 3, 4)
+    np.testing.assert_array_equal(
+        crops - crops[:, :1, :1, :1], np.broadcast_to(volume[:2, :3, :4], crops.shape)
+    )
+    assert {int(c[0, 0, 0]) for c in crops} == {0, 1, 5, 6, 20, 21, 25, 26}
+    with pytest.raises(ValueError, match="expected cubes, got 3x4x5"):
+        data.random_orientations(KEY, volumes, dims=3)
+    with pytest.raises(ValueError, match=r"volumes \(batch, z, y, x"):
+        data.random_flips(KEY, BATCH, dims=3)
+    with pytest.raises(ValueError, match="dims to be one of"):
+        data.random_flips(KEY, BATCH, dims=1)
 
 
 def test_crops_are_windows_at_every_position():

@@ -177,11 +177,74 @@ def test_a_deep_equilibrium_is_a_fixed_point_with_derivatives():
         np.testing.assert_allclose(*directional(loss, state), rtol=1e-5)
 
 
+class Scaled(nnx.Module):
+    def __init__(self, factor):
+        self.factor = nnx.Param(jnp.asarray(factor))
+
+    def __call__(self, x):
+        return self.factor[...] * x
+
+
+@pytest.mark.parametrize(("factor", "contracts"), [(0.9, True), (3.0, False)])
+def test_the_result_says_whether_the_step_contracts(factor, contracts):
+    """x -> factor (x - eta A^T (A x - m)) has the Jacobian factor (I - eta A^T A)."""
+    operator, data, x0 = batch()
+    module = nn.DeepEquilibrium(Scaled(factor), step_size=0.4, length=30, tolerance=1e-5)
+    end = quick_jit(lambda d: module.solve(operator, d, x0))(data)
+    assert np.all((end.status == jr.Status.CONVERGED) == contracts)
+    assert np.all((end.residual < 1e-5) == contracts)
+    matrix = np.stack([operator(e.reshape(6, 6)) for e in np.eye(36, dtype=np.float32)], axis=1)
+    expected = np.linalg.norm(factor * (np.eye(36) - 0.4 * matrix.T @ matrix), 2)
+    got = quick_jit(lambda x: module.contraction(operator, data, x, iterations=60))(end.x)
+    np.testing.assert_allclose(got, expected, rtol=1e-2)
+    assert (expected < 1) == contracts
+    if contracts:
+        np.testing.assert_allclose(module.step(operator, data, end.x), end.x, atol=1e-4)
+
+
+def test_contraction_of_complex_images():
+    rng = np.random.default_rng(6)
+    matrix = (rng.standard_normal((5, 4)) + 1j * rng.standard_normal((5, 4))).astype(np.complex64)
+    operator = Matrix(jnp.asarray(matrix / 4), (2, 2))
+    data = jnp.ones((2, 5), jnp.complex64)
+    module = nn.DeepEquilibrium(Scaled(0.8), step_size=0.5)
+    got = module.contraction(operator, data, jnp.ones((2, 2, 2), jnp.complex64), iterations=60)
+    gram = matrix.conj().T @ matrix / 16
+    expected = 0.8 * np.linalg.norm(np.eye(4) - 0.5 * gram, 2)
+    np.testing.assert_allclose(got, expected, rtol=1e-2)
+
+
+def test_too_few_steps_are_told():
+    operator, data, x0 = batch()
+    end = model(length=2, tolerance=1e-7).solve(operator, data, x0)
+    assert np.all(end.status == jr.Status.NOT_CONVERGED)
+    assert np.all(end.iterations == 4)  # two accelerated and two plain ones
+    assert np.all(end.residual > 1e-7)
+
+
+def test_bad_batches_and_channels():
+    operator, data, x0 = batch()
+    with pytest.raises(ValueError, match=r"as many measurements.*\(2, 6, 6\) and \[\(1, 20\)\]"):
+        model()(operator, data[:1], x0)
+    with pytest.raises(ValueError, match=r"each measurement of float32\[20\], got float32\[1\]"):
+        model()(operator, data[:, :1], x0)
+    with pytest.raises(ValueError, match="a batch of images"):
+        model()(operator, data[0], x0[0])
+    network = nn.CNN((3,), (3, 3), inputs=2, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match=r"expected 2 channels.*with 1.*`inputs`"):
+        nn.DeepEquilibrium(network)(operator, data, x0)
+    with pytest.raises(ValueError, match="step_size > 0"):
+        nn.DeepEquilibrium(network, step_size=0.0)
+    for options, message in (({"length": 0}, "length"), ({"tolerance": -1.0}, "tolerance")):
+        with pytest.raises(ValueError, match=message):
+            model(**options)(operator, data, x0)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="whole number"):
         anderson(nn.LearnedStep((), affine), 0)
     with pytest.raises(ValueError, match="safeguard"):
         anderson(nn.LearnedStep((), affine), safeguard=-1.0)
     operator, data, x0 = batch()
-    with pytest.raises(ValueError, match="each image of x0"):
+    with pytest.raises(ValueError, match="each image of float32"):
         model()(operator, data, x0[:, :5])

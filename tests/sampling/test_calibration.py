@@ -53,7 +53,11 @@ def test_effective_sample_size_of_autoregressive_chains():
         chain.append(x)
     got = jnp.mean(effective_sample_size(jnp.asarray(np.array(chain), jnp.float32)), axis=1)
     np.testing.assert_allclose(got, (n * (1 - factors) / (1 + factors))[:, 0], rtol=0.15)
-    assert jnp.isnan(effective_sample_size(jnp.ones(10)))
+    for value in (1.0, 0.1, 1e-3, 0.0):  # some of which are not their own rounded mean
+        column = jnp.full(1001, value)
+        both = effective_sample_size(jnp.stack([column, jnp.asarray(chain)[:1001, 0, 0]], axis=1))
+        assert jnp.isnan(both[0])
+        assert 700 < both[1] < 1400
 
 
 def test_bad_input():

@@ -131,17 +131,28 @@ def test_data_choose_the_mode(sampler, least):
     np.testing.assert_allclose(x[x > 0.5].mean(), mean, atol=0.1)
 
 
-def test_normalised_guidance_is_the_gradient_of_the_residual_norm():
-    """One step without noise (the last) against jax.grad of ||D(x) - m||."""
-    sigma, m = 0.7, jnp.array([1.0, -2.0])
+def test_normalised_guidance_is_algorithm_1_of_the_paper():
+    """One step in its variance-preserving units, u = x / sqrt(1 + sigma^2), by jax.grad: the
+    guidance is zeta' / ||m - D|| times the gradient in u of ||m - D||^2."""
+    m, zeta = jnp.array([1.0, -2.0]), 0.3
+    sigma, lower = 0.7, 0.4
     method = diffusion_posterior_sampling(
-        LeastSquares(None, m), 1.0, jnp.array([sigma]), KEY, strength=0.3, denoiser=gaussian
+        LeastSquares(None, m), 1.0, jnp.array([sigma, lower]), KEY, strength=zeta, denoiser=gaussian
     )
-    state = method.init(jnp.zeros(2))
-    got = method.step(state).x
-    slope = jax.grad(lambda z: jnp.linalg.norm(gaussian(1.0, z, sigma) - m))(state.x)
-    units = np.sqrt(1 + sigma**2)
-    np.testing.assert_allclose(got, gaussian(1.0, state.x, sigma) - 0.3 * units * slope, rtol=1e-5)
+    free = diffusion_posterior_sampling(
+        Zero(), 1.0, jnp.array([sigma, lower]), KEY, denoiser=gaussian
+    )
+    x = jnp.array([0.4, 1.1])
+    units, following = np.sqrt(1 + sigma**2), np.sqrt(1 + lower**2)
+
+    def square(u):
+        return jnp.sum((m - gaussian(1.0, units * u, sigma)) ** 2)
+
+    slope = jax.grad(square)(x / units)
+    guidance = zeta / jnp.sqrt(square(x / units)) * slope
+    unguided = free.move(x, sigma, lower, KEY) / following
+    got = method.move(x, sigma, lower, KEY) / following
+    np.testing.assert_allclose(got, unguided - guidance, rtol=1e-5)
     at_rest = method.move(jnp.full(2, 0.0), sigma, 0.0, KEY)
     assert jnp.all(jnp.isfinite(at_rest))
 

@@ -85,6 +85,9 @@ def test_components_are_the_projections_of_the_svd():
     own = x.reshape(4, 9) @ (np.eye(9) - project)
     share = np.sum(own**2, axis=1) / np.sum(x**2, axis=(1, 2))
     np.testing.assert_allclose(result.null_share, share, rtol=1e-4)
+    nothing = train.check_consistency(operator, 0 * jnp.asarray(x), 0 * jnp.asarray(x), 0 * m)
+    for part in (nothing.residual, nothing.range_error, nothing.null_error, nothing.null_share):
+        np.testing.assert_array_equal(part, np.zeros(4))
     with pytest.raises(ValueError, match="images like the truth"):
         train.check_consistency(operator, x[:2], truth, m)
 
@@ -113,8 +116,28 @@ def test_a_sweep_is_an_evaluation_at_each_value():
     error = result.means("squared_error")["shrink"]
     expected = jnp.mean((0.5 * (TRUTH + 0.1 * NOISE) - TRUTH) ** 2)
     assert error[0] == pytest.approx(float(expected), rel=1e-4)
+    interval = result.intervals(level=0.9)["keep"]
+    psnr = -10 * np.log10(np.mean((0.2 * NOISE) ** 2, axis=(1, 2)))
+    exact = stats.norm.interval(0.9, psnr.mean(), stats.sem(psnr))
+    np.testing.assert_allclose([interval.low[1], interval.high[1]], exact, rtol=1e-4)
+    np.testing.assert_allclose(interval.mean, result.means()["keep"], rtol=1e-6)
     with pytest.raises(ValueError, match=r"no arguments for \['other'\]"):
         train.sweep({"other": keep}, at, [0.1], 1.0)
+
+
+def test_a_sweep_over_images_takes_the_range_of_each():
+    def scaled(factor):
+        return {"keep": (factor * (TRUTH + 0.1 * NOISE),)}, factor * TRUTH
+
+    spans = []
+
+    def span(truth):
+        spans.append(float(jnp.max(truth)))
+        return truth.max(axis=(1, 2))
+
+    found = train.sweep({"keep": keep}, scaled, [1.0, 8.0], span).means()["keep"]
+    assert spans[1] == 8 * spans[0]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_one_report_has_the_table_and_the_figures(tmp_path):
@@ -123,16 +146,27 @@ def test_one_report_has_the_table_and_the_figures(tmp_path):
     swept = train.sweep({"keep": keep, "shrink": shrink}, at, [0.1, 0.2], 1.0)
     other = train.Sweep(("brains", "knees"), swept.evaluations)
     sweeps = {"noise level": swept, "kind": other}
-    rows = train.report(tmp_path / "r", methods, truth, 1.0, sweeps=sweeps)
+    operator = Matrix(jnp.eye(64)[:40], domain_shape=(8, 8))
+    data = jax.vmap(operator)(truth)
+    checked = {"keep": train.check_consistency(operator, *arguments["keep"], truth, data)}
+    rows = train.report(
+        tmp_path / "r", methods, truth, 1.0, sweeps=sweeps, consistency=checked, level=0.9
+    )
     files = {p.name for p in (tmp_path / "r").iterdir()}
     assert files == {
         "report.md", "report.csv", "report.json", "report.png",
-        "over_noise_level.png", "over_kind.png",
+        "sweeps.png", "consistency.png",
     }  # fmt: skip
     saved = json.loads((tmp_path / "r" / "report.json").read_text())
     assert saved["methods"] == rows
     assert saved["about"]["data_range"] == [1.0]
-    assert saved["psnr over"]["noise level"]["keep"] == swept.means()["keep"].tolist()
+    line = saved["psnr over"]["noise level"]["keep"]
+    np.testing.assert_allclose(line["mean"], swept.means()["keep"], rtol=1e-6)
+    assert line["low"] < line["mean"] < line["high"]
+    error = saved["consistency"]["keep"]["range_error"]
+    seen = float(jnp.mean((0.1 * NOISE).reshape(6, 64)[:, :40] ** 2)) * 40 / 64
+    assert error["mean"] == pytest.approx(seen, rel=1e-4)
+    assert error["low"] < error["mean"] < error["high"]
     with open(tmp_path / "r" / "report.csv") as file:
         table = {row["method"]: row for row in csv.DictReader(file)}
     psnr = -10 * np.log10(np.mean((0.1 * NOISE) ** 2, axis=(1, 2)))
@@ -142,8 +176,10 @@ def test_one_report_has_the_table_and_the_figures(tmp_path):
         rows["shrink"]["psnr"] - rows["keep"]["psnr"], rel=1e-6
     )
     text = (tmp_path / "r" / "report.md").read_text()
-    assert "6 test images, data range 1, 95 % bootstrap" in text
+    assert "6 test images, data range 1, 90 % bootstrap" in text
     assert f"| keep | {rows['keep']['psnr']:.2f} (" in text
     assert "PSNR in dB over noise level" in text
+    assert f"| keep | {line['mean'][0]:.2f} ± " in text
+    assert "null-space error" in text
     with pytest.raises(ValueError, match="is none of"):
         train.report(tmp_path, methods, truth, 1.0, reference="best")

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,9 @@ import pytest
 from flax import nnx
 
 from jaxrecon import data, nn, train
+from jaxrecon.train import loop
+from jaxrecon.train.interrupts import held_interrupts
+from jaxrecon.train.step import make_step
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((24, 3)).astype(np.float32)
@@ -85,6 +89,93 @@ def test_a_run_stopped_at_any_step_resumes_bit_for_bit(whole, tmp_path, step, er
     np.testing.assert_array_equal(resumed.losses, whole.losses)
     np.testing.assert_array_equal(resumed.validation, whole.validation)
     np.testing.assert_array_equal(resumed.steps, whole.steps)
+
+
+def at_the_end_of_step(number, action):
+    """make_step, whose step acts after the state was donated and before the new one is known."""
+
+    def make(*arguments):
+        step = make_step(*arguments)
+
+        def wrapped(state, arrays, raw, count, keys):
+            out = step(state, arrays, raw, count, keys)
+            if count + 1 == number:
+                action()
+            return out
+
+        return wrapped
+
+    return make
+
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_within_a_step_leaves_a_checkpoint_of_it(whole, tmp_path, monkeypatch):
+    options = {"average": 0.9, "validate": validate, "patience": 3, "every": 4}
+    options |= {"checkpoints": tmp_path}
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "make_step", at_the_end_of_step(6, interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(**options)
+    seen = []
+    resumed = run(callback=lambda done, _: seen.append(done), **options)
+    assert seen[0] == 7
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    np.testing.assert_array_equal(resumed.losses, whole.losses)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_step_that_fails_with_the_memory_of_the_state_keeps_the_last_record(
+    whole, tmp_path, monkeypatch
+):
+    def fail():
+        raise Failed
+
+    def twice():
+        interrupt()
+        interrupt()
+
+    options = {"average": 0.9, "validate": validate, "patience": 3, "every": 4}
+    for action, error in ((fail, Failed), (twice, KeyboardInterrupt)):
+        options |= {"checkpoints": tmp_path / error.__name__}
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "make_step", at_the_end_of_step(6, action))
+            with pytest.raises(error):
+                run(**options)
+        kept = train.Checkpoints(options["checkpoints"])
+        assert kept.latest() == 4
+        kept.close()
+        np.testing.assert_array_equal(weights(run(**options)), weights(whole))
+
+
+def test_an_interrupt_waits_for_the_end_of_a_block_but_a_second_does_not():
+    done = []
+
+    def nested():
+        with held_interrupts():
+            with held_interrupts():
+                interrupt()
+                done.append("inner")
+            done.append("outer")
+
+    def impatient():
+        with held_interrupts():
+            interrupt()
+            interrupt()
+            done.append("not reached")
+
+    for block in (nested, impatient):
+        with pytest.raises(KeyboardInterrupt):
+            block()
+    assert done == ["inner", "outer"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with held_interrupts():
+            interrupt()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def damage(folder, how):

@@ -250,6 +250,48 @@ def test_supervised_distances_against_numpy_and_scikit_image():
     np.testing.assert_allclose(measured(u, v), np.mean(((u - v) @ A.T) ** 2), rtol=1e-5)
 
 
+def iterates(module, operator, m):
+    """Three steps of gradient descent from 0."""
+
+    def step(tau, x):
+        return x - tau * jax.vmap(lambda a, b: operator.adjoint(operator(a) - b))(x, m)
+
+    return nn.unroll(step, module, jnp.zeros((len(m), 3)), trace=lambda x: x)[1]
+
+
+def test_deep_supervision_is_the_weighted_mean_over_the_iterates():
+    rates, m, truth = jnp.array([0.1, 0.2, 0.3]), measured(KEY, 4), clean(KEY, 4)
+    x, errors = np.zeros((4, 3)), []
+    for tau in np.asarray(rates):
+        x = x - tau * (x @ A.T - m) @ A
+        errors.append(np.mean((x - truth) ** 2))
+    for weights in ((0.1, 0.0, 1.0), None):
+        loss = losses.DeepSupervision(iterates, OPERATOR, weights)
+        expected = np.average(errors, weights=weights)
+        np.testing.assert_allclose(loss(rates, (m, truth), KEY), expected, rtol=1e-5)
+    last = losses.Supervised(lambda *a: iterates(*a)[-1], OPERATOR)
+    loss = losses.DeepSupervision(iterates, OPERATOR, jnp.array([0.0, 0.0, 2.0]))
+    np.testing.assert_allclose(
+        jax.grad(loss)(rates, (m, truth), KEY), jax.grad(last)(rates, (m, truth), KEY), rtol=1e-5
+    )
+    np.testing.assert_allclose(losses.rising_weights(3), [0.1, 10**-0.5, 1], rtol=1e-6)
+    np.testing.assert_array_equal(losses.rising_weights(1), [1])
+
+
+def test_deep_supervision_refuses_what_is_not_a_trace():
+    batch = (measured(KEY, 4), clean(KEY, 4))
+    with pytest.raises(ValueError, match=r"\(K, \*\(4, 3\)\).*got the shape \(4, 3\)"):
+        losses.DeepSupervision(lambda *a: iterates(*a)[-1], OPERATOR)(jnp.ones(3), batch, KEY)
+    with pytest.raises(ValueError, match="one weight for each of 3 iterates"):
+        losses.DeepSupervision(iterates, OPERATOR, (1.0, 1.0))(jnp.ones(3), batch, KEY)
+    with pytest.raises(ValueError, match="weights >= 0"):
+        losses.DeepSupervision(iterates, OPERATOR, (1.0, -1.0, 1.0))
+    with pytest.raises(ValueError, match="not all 0"):
+        losses.DeepSupervision(iterates, OPERATOR, (0.0, 0.0))
+    with pytest.raises(ValueError, match="first > 0"):
+        losses.rising_weights(3, 0.0)
+
+
 def test_losses_add_and_train_a_network():
     network = nn.Convolution(1, 1, rngs=nnx.Rngs(0))
 

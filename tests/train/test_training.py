@@ -142,6 +142,33 @@ def test_weights_of_stacks_have_scales_of_their_own(tmp_path):
         np.testing.assert_allclose(a[1], b[1], atol=np.abs(a[1]).max() / 250)
 
 
+def test_only_weights_with_a_fan_in_are_rounded(tmp_path):
+    """Biases, slopes and step sizes of unrolled schemes are stacked, and come back bit for bit."""
+
+    def network(rngs):
+        return nn.CNN((4,), (3, 3), rngs=rngs)
+
+    networks = nn.stacked(network, 3, jax.random.key(0))
+    module = nn.UnrolledProximalGradient(networks, steps=3, shared=False)
+    keys = iter(jax.random.split(jax.random.key(1), 20))
+    module = jax.tree.map(lambda a: a + jax.random.normal(next(keys), a.shape), module)
+    train.save_weights(tmp_path / "w.npz", module, bits=8)
+    loaded = train.load_weights(tmp_path / "w.npz", module)
+    pairs = zip(jax.tree.leaves_with_path(module), jax.tree.leaves(loaded), strict=True)
+    rounded = set()
+    for (path, a), b in pairs:
+        if "kernel" in jax.tree_util.keystr(path):
+            rounded.add(bool(jnp.any(a != b)))
+            np.testing.assert_allclose(a, b, atol=np.abs(a).max() / 250)
+        else:
+            np.testing.assert_array_equal(a, b)
+    assert rounded == {True}
+    files = dict(np.load(tmp_path / "w.npz"))
+    assert {a.dtype for name, a in files.items() if "kernel" in name} == {
+        np.dtype(np.int8), np.dtype(np.float32)
+    }  # fmt: skip
+
+
 def test_bad_weights(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match="Train them first"):
         train.load_weights(tmp_path / "none.npz", make())
@@ -189,9 +216,9 @@ def test_evaluation_measures_what_it_says():
 
 def test_eight_bits_refuse_what_they_cannot_hold(tmp_path):
     for bad in (jnp.full((2, 2), jnp.nan), jnp.ones((2, 2), jnp.complex64)):
-        module = nnx.Dict(w=nnx.Param(bad))
+        module = nnx.Dict(kernel=nnx.Param(bad))
         with pytest.raises(ValueError, match="bits=32"):
             train.save_weights(tmp_path / "w.npz", module, bits=8)
         train.save_weights(tmp_path / "w.npz", module)
     with pytest.raises(ValueError, match="complex"):
-        train.load_weights(tmp_path / "w.npz", nnx.Dict(w=nnx.Param(jnp.ones((2, 2)))))
+        train.load_weights(tmp_path / "w.npz", nnx.Dict(kernel=nnx.Param(jnp.ones((2, 2)))))

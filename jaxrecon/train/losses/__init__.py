@@ -4,6 +4,7 @@ All are pytrees that :func:`jaxrecon.train.fit` calls as loss(module, batch, key
 """
 
 from jaxrecon.train.losses.base import Loss
+from jaxrecon.train.losses.deep_supervision import DeepSupervision, rising_weights
 from jaxrecon.train.losses.distances import (
     InMeasurements,
     NormalisedL1L2,
@@ -25,6 +26,7 @@ from jaxrecon.train.losses.total import WeightedLosses
 __all__ = [
     "SSDU",
     "SURE",
+    "DeepSupervision",
     "EquivariantImaging",
     "InMeasurements",
     "Loss",
@@ -42,5 +44,6 @@ __all__ = [
     "mean_absolute",
     "mean_square",
     "recorrupted_pair",
+    "rising_weights",
     "sub_reconstructions",
 ]

@@ -53,7 +53,9 @@ class Weighted(Pytree):
 
     Args:
         weights: w_i, traced.
-        distances: static; as many functions, or a pytree of callables.
+        distances: as many functions of (x, truth), or pytrees of callables, whose arrays are
+            traced. A function is a leaf that is no array: :func:`jaxrecon.train.fit` sorts these
+            out, a ``jax.jit`` of your own takes the loss by closure and not as an argument.
 
     Raises:
         ValueError: as many weights as distances are needed.

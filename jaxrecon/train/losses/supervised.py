@@ -15,7 +15,8 @@ class Supervised(Loss):
 
     Args:
         reconstruct, operator: see :class:`Loss`.
-        distance: d, e.g. :func:`mean_absolute` or ``Weighted((1.0, 0.1), (mean_square, ...))``.
+        distance: d, e.g. :func:`mean_absolute` or ``Weighted((1.0, 0.1), (mean_square, ...))``:
+            a function or a pytree that is called, see :class:`Weighted`.
 
     With the mean square its minimiser over all f is the conditional mean E[x | m].
     """
