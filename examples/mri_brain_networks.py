@@ -39,7 +39,7 @@ TRAINING, VALIDATION, TEST = (40, 92), (92, 100), (104, 136)
 """slices (first, last + 1) of the template, from foot to head, 1 mm each"""
 NOISE = 0.02
 """sqrt(E |n|^2) of a coil; the brightest tissue in the middle of the head has the value 1"""
-STEPS, BATCH = 5000, 2
+STEPS, BATCH = 3000, 2
 IMAGE = (-2, -1)
 
 weights_file = Path(str(files("jaxrecon") / "data" / "weights")) / "mri-brain-end-to-end.npz"
@@ -66,7 +66,7 @@ class Head(NamedTuple):
     bend: jax.Array
     """(2, y, x), displacement in pixels"""
     maps: jax.Array
-    """(coil, y, x)"""
+    """(coil, y, x), at the pixels of the reconstruction"""
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +96,7 @@ def random_head(key: jax.Array) -> Head:
         offset=2 * jnp.pi * place[2], segments=24,
     )  # fmt: skip
     maps = maps / jnp.linalg.norm(maps[:, SHAPE[0] // 2, SHAPE[1] // 2])  # 1 in the middle
-    return Head(signals / jnp.max(signals), scale * grid + jnp.stack(smooth), upsampled(maps))
+    return Head(signals / jnp.max(signals), scale * grid + jnp.stack(smooth), maps)
 
 
 def upsampled(maps: jax.Array) -> jax.Array:
@@ -113,7 +113,7 @@ def scanned(head: Head, tissue: jax.Array, acceleration: jax.Array, key: jax.Arr
     image = jnp.tensordot(head.signals, bent, 1)
     angle = simulate.random_field(phase, FINE, peak=1.0)
     image = image * jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
-    fine = fft_centred(head.maps * image, IMAGE)
+    fine = fft_centred(upsampled(head.maps) * image, IMAGE)
     first = [(big - n) // 2 for big, n in zip(FINE, SHAPE, strict=True)]
     full = jax.lax.dynamic_slice(fine, (0, *first), (COILS, *SHAPE))
     full = full * np.sqrt(np.prod(SHAPE) / np.prod(FINE))
@@ -146,18 +146,21 @@ def training_batch(slices: jax.Array, batch: int, key: jax.Array) -> Scan:
     return jax.lax.map(one, jax.random.split(key, batch))
 
 
-def volume(which: tuple[int, int], acceleration: int, seed: int, step: int = 4) -> Scan:
-    """Slices of one head, stacked."""
+def volume(
+    which: tuple[int, int], acceleration: int, seed: int, step: int = 4
+) -> tuple[Scan, jax.Array]:
+    """Slices of one head, stacked, and its true coil maps."""
     chosen = jnp.asarray(tissues()[which[0] : which[1] : step])
     head_key, key = jax.random.split(jax.random.key(seed))
     keys = jax.random.split(key, len(chosen))
 
     @jax.jit
-    def scan(chosen: jax.Array, keys: jax.Array) -> Scan:
+    def scan(chosen: jax.Array, keys: jax.Array) -> tuple[Scan, jax.Array]:
         head = random_head(head_key)
-        return jax.lax.map(
+        scans = jax.lax.map(
             lambda item: scanned(head, item[0], jnp.asarray(acceleration), item[1]), (chosen, keys)
         )
+        return scans, head.maps
 
     return scan(chosen, keys)
 
@@ -218,7 +221,7 @@ def main() -> None:
     given = parser.parse_args()
     slices = jnp.asarray(tissues()[slice(*TRAINING)])
     draw = jax.tree_util.Partial(lambda s, key: training_batch(s, given.batch, key), slices)
-    scans = [volume(VALIDATION, fold, seed=100 + fold) for fold in CENTRE]
+    scans = [volume(VALIDATION, fold, seed=100 + fold)[0] for fold in CENTRE]
     result = train.fit(
         network(),
         loss,
