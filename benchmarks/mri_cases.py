@@ -14,6 +14,7 @@ from timing import compiled, seconds
 from jaxrecon import mri, solve
 from jaxrecon.data import phantoms, rasterise_volume, shepp_logan_3d
 from jaxrecon.functionals import LeastSquares, WaveletL1
+from jaxrecon.linops import NonuniformFourier
 from jaxrecon.solvers import conjugate_gradient, fista
 
 COILS = 8
@@ -110,8 +111,10 @@ def in_volume(n: int) -> Case:
 def radial(n: int, spokes: int) -> Case:
     shape = (n, n)
     maps, image = coil_maps(shape), phantom(shape)
-    positions = np.asarray(mri.trajectories.radial(spokes, 2 * n), np.float32)
-    operator = mri.NonuniformSense(jnp.asarray(maps), positions, accuracy=1e-4)
+    angles = mri.trajectories.uniform_angles(spokes)
+    positions = np.asarray(mri.trajectories.radial(angles, 2 * n), np.float32)
+    fourier = NonuniformFourier(positions, shape, accuracy=1e-5)
+    operator = mri.NonuniformSense(jnp.asarray(maps), fourier)
     arrays = {"maps": maps, "image": image, "positions": positions}
     arrays |= {"coord": (positions * np.asarray(shape)).astype(np.float32)}
     data = measured(operator, image)
@@ -138,9 +141,11 @@ def our_side(case: Case) -> Ours:
     """Our works, compiled with the operator as an argument."""
     arrays = {k: jnp.asarray(v) for k, v in case.arrays.items()}
     if "positions" in arrays:
-        operator: Any = mri.NonuniformSense(
-            arrays["maps"], case.arrays["positions"], accuracy=ACCURACY, toeplitz=True
+        shape = case.arrays["image"].shape
+        fourier = NonuniformFourier(
+            case.arrays["positions"], shape, accuracy=ACCURACY, normal_by_toeplitz=True
         )
+        operator: Any = mri.NonuniformSense(arrays["maps"], fourier)
     else:
         operator = mri.Sense(arrays["maps"], case.arrays["mask"])
     iterations = case.numbers["iterations"]

@@ -4,7 +4,8 @@ Every side works on the same data, in turns and never side by side: ours in this
 in a process and a virtual environment of its own, which the first run installs from
 benchmarks/requirements. PyTorch does the plain transform without any shifts, of data that were
 shifted before; ours and SigPy's is the centred one. Besides times it prints how far the results of
-each peer are from ours, relative to their norm.
+each peer are from ours, relative to their norm, and of reconstructions how far either is from the
+phantom. SigPy's wavelets continue an image by zeros, ours periodically: there the results differ.
 
 Run: python benchmarks/mri_vs_peers.py [--only sense radial] [--rounds 9] [--quick]
 """
@@ -81,6 +82,7 @@ def run_case(name: str, case: Any, pythons: dict[str, Path], chosen: Any, folder
     ours = our_side(case)
     workers: dict[str, Worker] = {}
     distances: dict[tuple, float] = {}
+    errors: dict[tuple, float] = {}
     for package, works in case.works.items():
         if package not in pythons:
             continue
@@ -92,6 +94,9 @@ def run_case(name: str, case: Any, pythons: dict[str, Path], chosen: Any, folder
         worker.ask(save=str(saved))
         for work, result in np.load(saved).items():
             distances[work, package] = relative(result, ours.results[work])
+            if work.startswith(("solve", "wavelet")):
+                errors[work, package] = relative(result, case.arrays["image"])
+                errors[work, "jaxrecon"] = relative(ours.results[work], case.arrays["image"])
         workers[package] = worker
     rows = []
     for work in ours.works:
@@ -108,6 +113,8 @@ def run_case(name: str, case: Any, pythons: dict[str, Path], chosen: Any, folder
                 "ours": own._asdict(),
                 "theirs": taken._asdict(),
                 "distance": distances[work, peer],
+                "our_error": errors.get((work, "jaxrecon")),
+                "their_error": errors.get((work, peer)),
                 "ratio": own.median / taken.median,
                 "wanted": WANTED.get((name, work, peer)),
                 "compile_seconds": ours.compile_seconds[work],
@@ -156,11 +163,24 @@ def show(rows: list[dict]) -> None:
             cell(row, "ratio", "{:.3f}"),
             cell(row, "wanted", "{:.2f}"),
             cell(row, "distance", "{:.1e}"),
+            cell(row, "our_error", "{:.4f}"),
+            cell(row, "their_error", "{:.4f}"),
             cell(row, "compile_seconds", "{:.1f}"),
         ]
         for row in rows
     ]
-    head = ["work", "peer", "ours ms", "peer ms", "ratio", "wanted", "distance", "compile s"]
+    head = [
+        "work",
+        "peer",
+        "ours ms",
+        "peer ms",
+        "ratio",
+        "wanted",
+        "distance",
+        "error",
+        "peer's",
+        "compile s",
+    ]
     print_table(head, table)
 
 

@@ -17,22 +17,21 @@ class NonuniformSense(LinearOperator):
 
     With several sets of maps (SoftSENSE) y_c = F sum_k s_kc f_k. F is a
     :class:`jaxrecon.linops.NonuniformFourier`, or any operator from images to samples. The adjoint
-    is exact; A^H A goes through `gram` where it is given, such as the Toeplitz form
-    of F^H F, which for iterations is several times faster than F and F^H in turn.
+    is exact; A^H A takes F^H F as F offers it: with ``normal_by_toeplitz=True`` by FFTs alone,
+    which in iterations is several times faster than F and F^H in turn.
 
     Args:
         maps: s, complex, (coil, *image) or (set, coil, *image), traced and differentiable.
         fourier: F, from complex images to samples.
-        gram: F^H F, on the same images, or None.
 
     Domain: (*image) or (set, *image). Codomain: (coil, *samples).
 
-    For weights, such as density compensation, use those of the solver or of the data term; a
-    `gram` then has to hold them too. For a series of frames use :class:`jaxrecon.linops.Frames`
-    with ``{"fourier": jax.vmap(lambda k: NonuniformFourier(k, shape))(positions)}``.
+    Weights, such as density compensation, are those of the solver or of the data term. For a series
+    of frames use :class:`jaxrecon.linops.Frames` with
+    ``{"fourier": jax.vmap(lambda k: NonuniformFourier(k, shape))(positions)}``.
 
     Raises:
-        ValueError: maps whose last axes are not those of F's images; a gram on other images.
+        ValueError: maps whose last axes are not those of F's images.
         TypeError: maps that are not complex, or of another precision than F.
 
     Source: Pruessmann, Weiger, Boernert and Boesiger 2001, doi:10.1002/mrm.1241; SoftSENSE, Uecker
@@ -41,7 +40,6 @@ class NonuniformSense(LinearOperator):
 
     maps: jax.Array
     fourier: LinearOperator
-    gram: LinearOperator | None = None
 
     def __post_init__(self) -> None:
         what = "NonuniformSense"
@@ -58,8 +56,6 @@ class NonuniformSense(LinearOperator):
                 f"{what} expected maps (coil, *image) or (set, coil, *image) for images "
                 f"{image.shape}, got {describe(jax.typeof(self.maps))}."
             )
-        if self.gram is not None and not self.gram.domain == self.gram.codomain == image:
-            raise ValueError(f"{what} expected a gram on {describe(image)}, got {self.gram!r}.")
         super().__post_init__()
 
     @property
@@ -91,5 +87,4 @@ class NonuniformSense(LinearOperator):
         return self._combined(jax.vmap(self.fourier.adjoint)(y))
 
     def normal(self, x: Any) -> jax.Array:
-        product = self.fourier.normal if self.gram is None else self.gram.apply
-        return self._combined(jax.vmap(product)(self._coil_images(x)))
+        return self._combined(jax.vmap(self.fourier.normal)(self._coil_images(x)))
