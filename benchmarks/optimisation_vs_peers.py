@@ -70,9 +70,20 @@ PEERS = (
     Peer("DeepInverse", "deepinverse", "mri", "FISTA", Variant("", True, "zero", 0.0, True)),
 )
 OURS = {("deblur", "ADMM, FFT"): PERIODIC}
+OTHER_WORK = "it solves inexactly inside of a step, so that a step is other work than one of ours"
 NOT_RUN = {
-    "SCICO, wavelets": "it has no wavelet transform",
-    "SigPy, CT": "it has no projector",
+    "SCICO, wavelets (ct-wavelet, mri)": "it has no wavelet transform",
+    "SCICO, deblur, proximal gradient, FISTA": "its prox of TV is an approximation without steps",
+    "SCICO, ct-tv, ADMM": OTHER_WORK,
+    "DeepInverse, ct-tv, PDHG": "its PDCP takes the prox of the fidelity, an inner solve",
+    "DeepInverse, deblur, ADMM, HQS, DRS": "they have no operator in the penalty: " + OTHER_WORK,
+    "PyProximal, deblur and ct-tv, ADMM": OTHER_WORK,
+    "PyProximal, deblur, prox by FFT": "its L2 takes an operator by an iterative solver",
+    "ODL, ADMM, Douglas-Rachford, forward-backward primal-dual": "linearised or other iterations: "
+    "PDHG and FISTA stand for it",
+    "SigPy, CT (ct-tv, ct-wavelet)": "it has no projector",
+    "SigPy, deblur, ADMM": OTHER_WORK,
+    "all, POGM": "none has it",
 }
 
 

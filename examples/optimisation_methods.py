@@ -11,6 +11,9 @@ default steps where there are such, and run for the same time.
 
     python examples/optimisation_methods.py [output folder] [--seconds 0.8] [--size 128]
 
+Two more figures show the same scan without a penalty, by the methods for plain least squares, and
+as counts of emission (optimisation_classics.py).
+
 Time is that of the compiled steps; finding step sizes and compiling are listed apart. Gap and
 residual are computed afterwards, in double precision: the gap is (F - F*) / (F_0 - F*), and the
 residual is the norm of the projected gradient over that at the start.
@@ -19,14 +22,15 @@ residual is the norm of the projected gradient over that at the start.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimisation_classics
+from optimisation_history import HEADING, Entry, draw, history, judged, row
 from optimisation_problem import (
     DELTA,
     SUBSETS,
@@ -39,28 +43,15 @@ from optimisation_problem import (
     pose,
 )
 
-from jaxrecon import Functional, LinearOperator, iterate, metrics, plot, separable, stack
+from jaxrecon import Functional, LinearOperator, plot, separable, stack
 from jaxrecon import solvers as s
 from jaxrecon.core import Identity, struct_of
 from jaxrecon.functionals import GroupL21, NonNegative
 
 VIEWS = 60
-BLOCK = 5  # steps between two looks at the clock
-RECORDS = 48  # of each history, at equal ratios of time
-TARGET = 1e-3  # the table shows when the gap meets it
 RATIO, PENALTY, LINEARISED_PENALTY, PROX_STEP, RELAXATION = 0.1, 0.01, 0.1, 100.0, 0.5
 """set by hand, of what the table marks with *: dual over primal steps; ADMM; linearised ADMM;
 Douglas-Rachford; ordered subsets"""
-
-
-class Entry(NamedTuple):
-    """A method for the problem, and the image in its state."""
-
-    make: Callable[[Problem], Any]
-    smooth: bool = False  # it minimises the smooth variant
-    steps: int = 1  # in one pass over the data
-    image: Callable[[Any], Any] = lambda state: state.x
-    start: Callable[[Any], Any] = lambda x: x
 
 
 def methods() -> dict[str, dict[str, Entry]]:
@@ -158,45 +149,6 @@ def methods() -> dict[str, dict[str, Entry]]:
     }
 
 
-class History(NamedTuple):
-    """What one method did."""
-
-    setup: float  # seconds until the method is made: operator norms, row sums
-    compilation: float  # seconds
-    step: float  # seconds
-    steps: np.ndarray  # (RECORDS,) numbers of the recorded steps
-    images: np.ndarray  # (RECORDS, size, size)
-
-
-def history(problem: Problem, entry: Entry, seconds: float) -> History:
-    """Run a method for so many seconds of compiled steps."""
-
-    def feasible(state: Any) -> jax.Array:
-        image = entry.image(state)
-        return image if entry.smooth else jnp.maximum(image, 0)
-
-    def block(method: Any, state: Any) -> tuple[Any, Any]:
-        length = BLOCK * entry.steps
-        return iterate(method.step, state, length, trace=feasible, every=entry.steps)
-
-    began = time.perf_counter()
-    method = jax.block_until_ready(entry.make(problem))
-    made = time.perf_counter()
-    state = jax.jit(lambda method, x0: method.init(x0))(method, entry.start(problem.start))
-    compiled = jax.jit(block).lower(method, state).compile()
-    ready, spent, images = time.perf_counter(), 0.0, [problem.start[None]]
-    while spent < seconds or len(images) < 4:
-        start = time.perf_counter()
-        state, new = jax.block_until_ready(compiled(method, state))
-        spent += time.perf_counter() - start
-        images.append(new)
-    count = BLOCK * (len(images) - 1)
-    picked = np.rint(np.append(0, np.geomspace(1, count, RECORDS - 1))).astype(int)
-    shown = np.concatenate(images)[picked]
-    step = spent / (count * entry.steps)
-    return History(made - began, ready - made, step, picked * entry.steps, shown)
-
-
 def run(
     output_folder: str | Path | None = None,
     *,
@@ -213,9 +165,6 @@ def run(
         double = pose(p, variance, size, pixel, jnp.float64)
         least = np.asarray(costs(double, minimisers(double))[0]).diagonal()
         first, slopes = (np.asarray(a)[:, 0] for a in costs(double, double.start[None]))
-    target = jnp.broadcast_to(jnp.asarray(truth, jnp.float32), (RECORDS, size, size))
-    data_range = float(truth.max() - truth.min())
-
     results: dict[str, dict] = {}
     for family, entries in methods().items():
         report(HEADING.format(family))
@@ -224,80 +173,15 @@ def run(
                 continue
             found, kind = history(single, entry, seconds), int(entry.smooth)
             with jax.enable_x64(True):
-                judged = costs(double, jnp.asarray(found.images, jnp.float64))
-                values, residuals = (np.asarray(a)[kind] for a in judged)
+                values_of = costs(double, jnp.asarray(found.images, jnp.float64))
+                values, residuals = (np.asarray(a)[kind] for a in values_of)
             gap = (values - least[kind]) / (first[kind] - least[kind])
-            reached = np.flatnonzero(gap <= TARGET)
-            results[name] = {
-                "family": family,
-                "set-up": found.setup,
-                "compilation": found.compilation,
-                "step": found.step,
-                "steps": found.steps,
-                "seconds": found.steps * found.step,
-                "gap": gap,
-                "residual": residuals / slopes[kind],
-                "psnr": np.asarray(metrics.psnr(jnp.asarray(found.images), target, data_range)),
-                "seconds to target": found.steps[reached[0]] * found.step
-                if len(reached)
-                else np.inf,
-            }
+            results[name] = judged(family, found, gap, residuals / slopes[kind], truth)
             report(row(name, results[name]))
     figure = draw(results)
     if output_folder is not None:
         plot.save(figure, Path(output_folder) / "optimisation_methods.png")
     return results, figure
-
-
-HEADING = (
-    f"\n{{:28s}}  set-up compile  ms/step   steps      gap residual   PSNR   s to gap of {TARGET:g}"
-)
-
-
-def row(name: str, result: dict) -> str:
-    """One line of the table."""
-    reached = result["seconds to target"]
-    return (
-        f"{name:28s}{result['set-up']:8.2f}{result['compilation']:8.2f}{1e3 * result['step']:9.2f}"
-        f"{result['steps'][-1]:8d}{result['gap'][-1]:9.1e}{result['residual'][-1]:9.1e}"
-        f"{result['psnr'][-1]:7.2f}{reached if np.isfinite(reached) else '-':>8.3}"
-    )
-
-
-def draw(results: dict[str, dict]) -> Any:
-    """Three panels over time; colours by family, the fastest of each in a thick line."""
-    panels = {"gap": "(F - F*) / (F0 - F*)", "residual": "projected gradient", "psnr": "PSNR / dB"}
-    figure, axes = plot.subplots(1, 3, (4.8, 6.0))
-    families = list(dict.fromkeys(result["family"] for result in results.values()))
-    styles = ("--", ":", "-.", (0, (5, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
-    handles: list[Any] = []
-    for family, colour in zip(families, plot.COLOURS, strict=False):
-        members = {k: r for k, r in results.items() if r["family"] == family}
-        best = min(members, key=lambda name: _speed(members[name]))
-        handles += axes[0, 0].plot([], [], " ", label=family.upper())
-        others = iter(styles)
-        for name, result in members.items():
-            style = "-" if name == best else next(others)
-            look = {"color": colour, "linestyle": style, "linewidth": 2.4 if name == best else 1.1}
-            for ax, panel in zip(axes.flat, panels, strict=True):
-                (drawn,) = ax.plot(result["seconds"][1:], result[panel][1:], label=name, **look)
-            handles.append(drawn)
-    for ax, (panel, label) in zip(axes.flat, panels.items(), strict=True):
-        ax.set(xscale="log", xlabel="seconds of compiled steps")
-        ax.set_title(label, fontsize=10)
-        ax.grid(color="#e6e6e6", linewidth=0.7)
-        if panel != "psnr":
-            ax.set_yscale("log")
-    axes[0, 0].set_ylim(1e-9, 2)
-    axes[0, 1].set_ylim(1e-6, 5)
-    figure.legend(
-        handles=handles, loc="outside right center", fontsize=8, frameon=False, labelspacing=0.3
-    )
-    return figure
-
-
-def _speed(result: dict) -> tuple[float, float]:
-    return result["seconds to target"], result["gap"][-1]
 
 
 def main() -> None:
@@ -311,6 +195,8 @@ def main() -> None:
         print(line, flush=True)
 
     run(arguments.folder, size=arguments.size, seconds=arguments.seconds, report=report)
+    for classics in (optimisation_classics.quadratic, optimisation_classics.poisson):
+        classics(arguments.folder, size=arguments.size, seconds=arguments.seconds, report=report)
     print("\n* with a parameter set by hand; the others have default steps")
 
 

@@ -30,6 +30,8 @@ class Functional(Pytree):
     - ``f.conjugate(y)`` = sup_x Re<x, y> - f(x), where it is known.
     - ``f.lipschitz()``: Lipschitz constant of the gradient, where f has one.
     - ``f.hessian(x)``: where f is quadratic, its Hessian applied to x: f.grad(x) - f.grad(0).
+    - ``f.constraints(x)``: for each :class:`Indicator` of a set in it, however scaled, shifted or
+      composed, the pair (A x, nearest point of the set to A x), A the operator before it.
 
     Algebra: ``c * f`` (c > 0), ``f.translate(shift)`` is x -> f(x - shift), ``f @ A`` is
     x -> f(A x), with ``(f @ A).split()`` = (f, A), ``f + g``; :func:`separable` acts on tuples;
@@ -77,6 +79,10 @@ class Functional(Pytree):
     def hessian(self, x: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} is not a quadratic functional.")
 
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        """A pair (A x, its nearest admissible point) for each constraint in it; none by default."""
+        return []
+
     def translate(self, shift: Any) -> Functional:
         """x -> f(x - shift)."""
         return Translated(self, shift)
@@ -99,6 +105,9 @@ class Functional(Pytree):
 
 class Indicator(Functional):
     """The base of functionals that are 0 on a set and infinite elsewhere: constraints."""
+
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return [(x, self.prox(x, 1.0))]
 
 
 class Weighted(Functional):
@@ -144,6 +153,9 @@ class Weighted(Functional):
 
     def hessian(self, x: Any) -> Any:
         return scaled(self.scale, self.functional.hessian(x))
+
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return self.functional.constraints(x)
 
     def split(self, *dtype: Any) -> tuple[Functional, Any]:
         """(c g, A) where f has split(...) -> (g, A), with its arguments."""
@@ -198,6 +210,13 @@ class Translated(Functional):
     def hessian(self, x: Any) -> Any:
         return self.functional.hessian(x)
 
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        """Of A (x - shift) those of f, moved back by A shift."""
+        moved = self.functional.constraints(self._move(x))
+        shifts = self.functional.constraints(self.shift)
+        pairs = zip(moved, shifts, strict=True)
+        return [(add(y, shift), add(near, shift)) for (y, near), (shift, _) in pairs]
+
 
 class Precomposed(Functional):
     r"""x -> f(A x). Its gradient is A^H grad f(A x).
@@ -222,6 +241,9 @@ class Precomposed(Functional):
 
     def lipschitz(self) -> jax.Array:
         return self.functional.lipschitz() * operator_norm(self.operator) ** 2
+
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return self.functional.constraints(self.operator(x))
 
     def split(self) -> tuple[Functional, LinearOperator]:
         """(f, A), for the methods that take them apart."""
@@ -262,6 +284,10 @@ class Separable(Functional):
     def hessian(self, x: Any) -> Any:
         return tuple(f.hessian(a) for f, a in zip(self.parts, x, strict=True))
 
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        pairs = zip(self.parts, x, strict=True)
+        return [pair for f, a in pairs for pair in f.constraints(a)]
+
 
 def separable(*parts: Functional) -> Separable:
     """f(x_1, ..., x_n) = sum_i f_i(x_i); its proxes act on each block alone."""
@@ -286,6 +312,9 @@ class Total(Functional):
     def hessian(self, x: Any) -> Any:
         products = [f.hessian(x) for f in self.terms]
         return jax.tree.map(lambda *h: sum(h), *products)
+
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return [pair for f in self.terms for pair in f.constraints(x)]
 
     def __add__(self, other: Any) -> Functional:
         return Total((*self.terms, other)) if isinstance(other, Functional) else NotImplemented

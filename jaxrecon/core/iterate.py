@@ -29,6 +29,17 @@ class Method(Pytree):
         """The image that the state stands for; the field `x` unless overridden."""
         return state.x
 
+    def under_way(self, state: Any) -> Any:
+        """Whether an image at rest means nothing yet, as under a schedule; False by default."""
+        return False
+
+    def stalled(self, state: Any) -> Any:
+        """Whether the method is stuck where the cost still slopes; False by default.
+
+        Asked once, after a run that ended at rest.
+        """
+        return False
+
 
 def iterate(
     step: Callable,

@@ -35,6 +35,9 @@ class Status(IntEnum):
     """NaN or infinite values, or an image that grew beyond bounds."""
     INFEASIBLE = 3
     """At rest by its residual, yet away from a constraint: what `minimise` may find."""
+    STALLED = 4
+    """At rest where the cost still slopes, as its line search finds no lower point: at a kink of a
+    cost that is not smooth, or where steps and values are lost in rounding."""
 
 
 class Solution(NamedTuple):
@@ -69,6 +72,12 @@ class Solution(NamedTuple):
             return f"{text}: the tolerance was not met. Allow more steps or a larger tolerance."
         if status == Status.INFEASIBLE:
             return f"{text}: at rest, but away from a constraint."
+        if status == Status.STALLED:
+            return (
+                f"{text}: the cost still slopes, but the line search finds no lower point. It may "
+                "have a kink there (take a method with the prox of that term, or smooth it), or be "
+                "lost in rounding (rescale it, or use float64)."
+            )
         if steps == 0:
             return f"{text}: NaN in the data, operator or residual, or a start not finite."
         finite = all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(self.x))
@@ -117,7 +126,13 @@ def solve_until(
 
     A run ends as diverged where the image is not finite, the residual is NaN or -infinity, or the
     image grew: ||x_k|| > growth * max(||x_0||, ..., ||x_10||); and at once where the method holds
-    a NaN (in its data, say). A residual of +infinity is that of a method on its way.
+    a NaN (in its data, say). A residual of +infinity is that of a method on its way, as is the
+    default one before the end of a schedule (:func:`jaxrecon.solvers.half_quadratic_splitting`).
+
+    A line search that finds no lower point brings the image to rest where the cost still slopes, as
+    at a kink. Methods with line searches are asked for it at the end: that is stalled, not
+    converged, where the default residual met the tolerance; and with a residual of the problem that
+    did not meet it, where the last change was less than the root of the precision.
 
     In both forms the result, the history and the count are the same. A `jax.lax.while_loop`, the
     default, costs the steps that it takes, and has derivatives in forward mode only. With
@@ -166,7 +181,8 @@ def solve_until(
         size, iterations = norm(x), before.iterations + steps
         change = before.change if previous is None else _relative(norm(subtract(x, previous)), size)
         if residual is None:
-            value = jnp.maximum(change, before.change)
+            latest = jnp.maximum(change, before.change)
+            value = jnp.where(method.under_way(state), jnp.inf, latest)
         else:
             value = jax.lax.stop_gradient(_scalar(residual(state)))
         early = (before.iterations < SETTLING) | (before.size == 0)
@@ -195,7 +211,17 @@ def solve_until(
     run = _scanned if differentiable else _looped
     final, history = run(advance, start, length // every, every, trace, remat)
     x = method.solution(final.state)
-    return Solution(x, final.state, final.iterations, final.status, final.residual, history)
+    status = _told_apart(method, final, residual is None)
+    return Solution(x, final.state, final.iterations, status, final.residual, history)
+
+
+def _told_apart(method: Method, end: Progress, by_change: bool) -> jax.Array:
+    """The status, with the runs at rest that are stuck told apart from the others."""
+    method, end = jax.lax.stop_gradient((method, end))
+    rest = end.status == (Status.CONVERGED if by_change else Status.NOT_CONVERGED)
+    if not by_change:
+        rest &= end.change <= float(jnp.finfo(end.change.dtype).eps) ** 0.5
+    return jnp.where(rest & method.stalled(end.state), jnp.int32(Status.STALLED), end.status)
 
 
 def _scanned(

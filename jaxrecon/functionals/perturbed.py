@@ -40,6 +40,9 @@ class Perturbed(Functional):
     def hessian(self, x: Any) -> Any:
         return self._curved(self.functional.hessian(x), x)
 
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return self.functional.constraints(x)
+
     def _curved(self, slope: Any, x: Any) -> Any:
         return slope if self.curvature is None else add_scaled(slope, self.curvature, x)
 

@@ -38,6 +38,9 @@ class Rescaled(Functional):
     def lipschitz(self) -> jax.Array:
         return self.functional.lipschitz() * self.factor**2
 
+    def constraints(self, x: Any) -> list[tuple[Any, Any]]:
+        return self.functional.constraints(scaled(self.factor, x))
+
     def prox(self, v: Any, step: Any) -> Any:
         moved = self.functional.prox(scaled(self.factor, v), step * self.factor**2)
         return scaled(1 / self.factor, moved)

@@ -93,6 +93,12 @@ class Anderson(Method):
     def solution(self, state: AndersonState) -> Any:
         return self.method.solution(state.state)
 
+    def under_way(self, state: AndersonState) -> Any:
+        return self.method.under_way(state.state)
+
+    def stalled(self, state: AndersonState) -> Any:
+        return self.method.stalled(state.state)
+
 
 def _moving(state: Any) -> list[bool]:
     """Which leaves are numbers that move, unlike counts and keys."""

@@ -13,7 +13,13 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import inner, scaled, subtract
-from jaxrecon.solvers.line_search import Point, first_step, nonmonotone_search, point_at
+from jaxrecon.solvers.line_search import (
+    Point,
+    first_step,
+    kinked_along,
+    nonmonotone_search,
+    point_at,
+)
 from jaxrecon.solvers.step_sizes import check_positive
 
 FORMULAS = ("long", "short")
@@ -72,6 +78,9 @@ class BarzilaiBorwein(Method):
         weight = MEMORY * state.weight + 1
         reference = state.reference + (new.value - state.reference) / weight
         return BarzilaiBorweinState(*new, following, reference, weight)
+
+    def stalled(self, state: BarzilaiBorweinState) -> jax.Array:
+        return kinked_along(self.functional, state.x, state.gradient, scaled(-1, state.gradient))
 
 
 def barzilai_borwein(

@@ -7,20 +7,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import struct_of
-from jaxrecon.core.functional import Functional, Indicator, Precomposed
-from jaxrecon.core.operator import Identity
 from jaxrecon.core.vectors import norm, subtract
-from jaxrecon.solvers.offers import apart, innermost, terms_of
+from jaxrecon.solvers.offers import terms_of
 
 
 def constraint_violation(cost: Any, x: Any) -> jax.Array:
     r"""The largest of ||A x - P(A x)|| / max(||A x||, ||P(A x)||) over the constraints of a cost.
 
-    A constraint is an indicator, or one of A x (`L2Ball(r, m) @ A`), and P projects onto its set.
-    Methods that project onto one set at a time come near the others only as they converge: where
-    this number does not fall, the constraints contradict each other. As a residual of
-    :func:`jaxrecon.solve_until`::
+    A constraint is an indicator, or one of A x (`L2Ball(r, m) @ A`), and P projects onto its set;
+    those inside of weighted, translated, rescaled, perturbed and separable terms count
+    (``Functional.constraints``). Methods that project onto one set at a time come near the others
+    only as they converge: where this number does not fall, the constraints contradict each other.
+    As a residual of :func:`jaxrecon.solve_until`::
 
         residual=lambda s: jnp.maximum(norm(f.grad(s.x)), constraint_violation(cost, s.x))
 
@@ -31,19 +29,14 @@ def constraint_violation(cost: Any, x: Any) -> jax.Array:
     Returns:
         A real scalar >= 0; 0 without constraints.
     """
-    space = struct_of(x)
-    size = norm(x)
-    worst = jnp.zeros_like(size)
+    worst = jnp.zeros_like(norm(x))
     for term in terms_of(cost):
-        composed = isinstance(innermost(term), Precomposed)
-        g, operator = apart(term, space) if composed else (term, Identity(space))
-        if isinstance(innermost(g), Indicator):
-            worst = jnp.maximum(worst, _violation(g, operator(x)))
+        for reached, nearest in term.constraints(x):
+            worst = jnp.maximum(worst, _relative(reached, nearest))
     return worst
 
 
-def _violation(g: Functional, y: Any) -> jax.Array:
-    projected = g.prox(y, 1.0)
-    size = jnp.maximum(norm(y), norm(projected))
-    off = norm(subtract(y, projected))
+def _relative(y: Any, nearest: Any) -> jax.Array:
+    size = jnp.maximum(norm(y), norm(nearest))
+    off = norm(subtract(y, nearest))
     return jnp.where(off > 0, off / jnp.where(size > 0, size, 1), 0)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.iterate import Method
 from jaxrecon.core.vectors import inner, scaled, subtract
-from jaxrecon.solvers.line_search import Point, first_step, point_at, search
+from jaxrecon.solvers.line_search import Point, first_step, kinked_along, point_at, search
 from jaxrecon.solvers.momentum import descend
 from jaxrecon.solvers.step_sizes import check_positive, checked_step_size
 
@@ -66,6 +66,9 @@ class LineSearchDescent(Method):
         new, step = search(self.functional, Point(*state[:3]), direction, state.step_size)
         moved = inner(subtract(new.gradient, state.gradient), direction) > 0
         return LineSearchDescentState(*new, jnp.where(moved, GROWTH * step, step))
+
+    def stalled(self, state: LineSearchDescentState) -> jax.Array:
+        return kinked_along(self.functional, state.x, state.gradient, scaled(-1, state.gradient))
 
 
 def gradient_descent(

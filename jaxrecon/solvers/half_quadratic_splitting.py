@@ -45,6 +45,9 @@ class HalfQuadraticSplitting(Method):
 
         return half_quadratic_step(state, penalty, prox_from, self.x_update.from_start)
 
+    def under_way(self, state: HalfQuadraticSplittingState) -> jax.Array:
+        return state.count < self.penalties.size
+
 
 def half_quadratic_step(
     state: HalfQuadraticSplittingState, penalty: Any, prox_from: Callable, update_from: Callable
@@ -99,8 +102,9 @@ def half_quadratic_splitting(
         x_update, iterations, tolerance: as in :func:`jaxrecon.solvers.admm`.
 
     Note:
-        :func:`jaxrecon.solve_until` may see the image at rest under an early penalty, whose
-        minimiser is not that of the last: run all penalties with :func:`jaxrecon.solve`.
+        An image at rest under an early penalty is not the minimiser under the last: by its default
+        residual :func:`jaxrecon.solve_until` does not stop before all penalties have been used. A
+        residual of the problem may.
 
     Raises:
         NotImplementedError: f is not quadratic, A is not an Identity, and no x_update is given.

@@ -13,7 +13,7 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import add_scaled, inner, norm, scaled, subtract
-from jaxrecon.solvers.line_search import Point, first_step, point_at, search
+from jaxrecon.solvers.line_search import Point, first_step, kinked_along, point_at, search
 
 
 class LBFGSState(NamedTuple):
@@ -88,6 +88,9 @@ class LBFGS(Method):
             state.stored + curved,
             jnp.where(curved, ratio(curvature, square), state.scale),
         )
+
+    def stalled(self, state: LBFGSState) -> jax.Array:
+        return kinked_along(self.functional, state.x, state.gradient, self.direction(state))
 
 
 def lbfgs(f: Functional, *, memory: int = 10) -> LBFGS:

@@ -33,6 +33,12 @@ class Lifted(Method):
     def solution(self, state: Any) -> Any:
         return self.method.solution(state)[0]
 
+    def under_way(self, state: Any) -> Any:
+        return self.method.under_way(state)
+
+    def stalled(self, state: Any) -> Any:
+        return self.method.stalled(state)
+
 
 class OfImage(LinearOperator):
     """(x, w) -> A x."""

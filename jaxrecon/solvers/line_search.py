@@ -18,7 +18,7 @@ SHRINK = 0.5
 """Factor between the steps of two trials."""
 
 TRIALS = 60
-"""Most trials in one search; the last is taken as it is."""
+"""Most trials in one search."""
 
 DECREASE = 0.1
 """Share of the decrease that the slope at the start promises, to accept a step."""
@@ -105,9 +105,15 @@ def search(f: Functional, start: Point, direction: Any, step: Any) -> tuple[Poin
 
     Source: Armijo 1966, doi:10.2140/pjm.1966.16.1; Hager and Zhang 2005,
     doi:10.1137/030601880.
+
+    Where no trial is accepted the start is kept, if f and the slope are finite there.
     """
-    fraction, new = backtrack(_move, _armijo, (f, start, direction), step)
-    return new, fraction * step
+    problem = f, start, direction
+    fraction, new = backtrack(_move, _armijo, problem, step)
+    finite = jnp.isfinite(start.value + inner(start.gradient, direction))
+    taken = _armijo(problem, fraction * step, new) | ~finite
+    kept = jax.tree.map(lambda a, b: jnp.where(taken, a, b), new, start)
+    return kept, fraction * step
 
 
 def nonmonotone_search(
@@ -140,6 +146,46 @@ def _below(problem: tuple, step: Any, new: Point) -> jax.Array:
 def rounding(value: jax.Array) -> jax.Array:
     """What two values of this size may differ by and still be equal."""
     return ROUNDINGS * jnp.finfo(value.dtype).eps * jnp.abs(value)
+
+
+def kinked(f: Functional, x: Any, move: Any, pull: Any) -> jax.Array:
+    r"""Whether f turns upwards at once on the way of a small move from x, as at a kink.
+
+    The slope of f along the move m rises by a over the way from x to x + m, and by b over that to
+    x + m / root(root(precision)). Where f is smooth b is many times a, and near the minimiser a
+    is many times the slope at x itself. True where neither holds, and a takes back what pulls x:
+
+        a > 0.3 b,   0.8 pull <= a <= 10 pull.
+
+    Two gradients. Of complex x real and imaginary parts are taken apart.
+
+    Args:
+        f: with a gradient.
+        x: image.
+        move: m, a move of about :func:`probe_length`.
+        pull: what the slope has to make up for, >= 0; -<grad f(x), m> / ||m||, if f is all.
+    """
+    size = norm(move)
+    direction = scaled(1 / jnp.where(size > 0, size, 1), move)
+    farther = float(jnp.finfo(size.dtype).eps) ** -0.25
+    here = inner(f.grad(x), direction)
+    near = inner(f.grad(add_scaled(x, 1, move)), direction) - here
+    far = inner(f.grad(add_scaled(x, farther, move)), direction) - here
+    return (near > 0.3 * far) & (near >= 0.8 * pull) & (near <= 10 * pull) & (pull > 0)
+
+
+def probe_length(x: Any) -> jax.Array:
+    """||x|| times the root of the precision: the shortest move that a gradient can see."""
+    size = norm(x)
+    return float(jnp.finfo(size.dtype).eps) ** 0.5 * size
+
+
+def kinked_along(f: Functional, x: Any, gradient: Any, direction: Any) -> jax.Array:
+    """Whether a search along a direction is stuck: :func:`kinked` for a move along it."""
+    size = norm(direction)
+    size = jnp.where(size > 0, size, 1)
+    move = scaled(probe_length(x) / size, direction)
+    return kinked(f, x, move, -inner(gradient, direction) / size)
 
 
 def hessian_product(f: Functional, x: Any, direction: Any) -> Any:

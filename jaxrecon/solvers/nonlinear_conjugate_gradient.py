@@ -13,7 +13,14 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import ratio
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import add_scaled, inner, scaled, subtract
-from jaxrecon.solvers.line_search import Point, first_step, hessian_product, point_at, search
+from jaxrecon.solvers.line_search import (
+    Point,
+    first_step,
+    hessian_product,
+    kinked_along,
+    point_at,
+    search,
+)
 from jaxrecon.solvers.step_sizes import is_quadratic
 
 FORMULAS = ("Polak-Ribiere", "Hager-Zhang")
@@ -61,6 +68,11 @@ class NonlinearConjugateGradient(Method):
         descends = inner(new.gradient, following) < 0
         following = jax.tree.map(lambda d, g: jnp.where(descends, d, -g), following, new.gradient)
         return NonlinearConjugateGradientState(*new, following, step)
+
+    def stalled(self, state: NonlinearConjugateGradientState) -> Any:
+        if is_quadratic(self.functional, state.x):
+            return False
+        return kinked_along(self.functional, state.x, state.gradient, state.direction)
 
     def _beta(self, old: Any, new: Any, direction: Any, slope: jax.Array) -> jax.Array:
         change = subtract(new, old)

@@ -12,7 +12,7 @@ from jaxrecon.core.iterate import Method
 from jaxrecon.core.normal_equations import weigh
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import inner, norm, scaled, subtract
-from jaxrecon.solvers.line_search import backtrack, rounding
+from jaxrecon.solvers.line_search import backtrack, kinked, probe_length, rounding
 from jaxrecon.solvers.momentum import descend, extrapolate, points_uphill
 
 
@@ -62,6 +62,15 @@ class ProximalBacktracking(Method):
         stay = jax.tree.map(lambda a: jnp.where(lost, jnp.nan, a).astype(a.dtype), state.x)
         back = state._replace(x=stay, extrapolated=stay, momentum=jnp.ones_like(t))
         return jax.tree.map(lambda a, b: jnp.where(inside, a, b), new, back)
+
+    def stalled(self, state: ProximalBacktrackingState) -> jax.Array:
+        """By a proximal step that is as long as a gradient can just see."""
+        x, slope = state.x, self.smooth.grad(state.x)
+        size = norm(slope)
+        step = probe_length(x) / jnp.where(size > 0, size, 1)
+        moved, _ = self.simple.prox_from(descend(x, step, slope), step, state.start)
+        move = subtract(moved, x)
+        return kinked(self.smooth, x, move, norm(move) / jnp.where(step > 0, step, 1))
 
 
 def _attempt(problem: tuple, step_size: Any) -> tuple[Any, Any]:

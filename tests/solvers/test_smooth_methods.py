@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg
 
-from jaxrecon import Functional, separable, solve, struct
+from jaxrecon import Functional, Status, separable, solve, solve_until, struct
 from jaxrecon.core import Identity
-from jaxrecon.functionals import L1, LeastSquares, SquaredL2
+from jaxrecon.core.vectors import norm
+from jaxrecon.functionals import L1, Box, LeastSquares, SquaredL2
 from jaxrecon.linops.matrix import Matrix
 from jaxrecon.solvers import (
     barzilai_borwein,
@@ -78,7 +79,7 @@ def test_residual_norm_of_lsqr_is_that_of_weighted_damped_data_from_any_start() 
 
 
 def test_preconditioned_conjugate_gradients_have_the_iterates_of_scipy() -> None:
-    """A diagonal, an operator and a plain function as P; conjugate gradients and CGLS."""
+    """A diagonal, an operator and a plain function as P; conjugate gradients, CGLS and LSQR."""
     with jax.enable_x64(True):
         matrix, data, _ = _complex_problem()
         normal = matrix.conj().T @ matrix + DAMPING * np.eye(8)
@@ -95,7 +96,7 @@ def test_preconditioned_conjugate_gradients_have_the_iterates_of_scipy() -> None
                 normal, matrix.conj().T @ data, M=as_matrix, maxiter=5, rtol=0,
                 callback=lambda x, to=expected: to.append(x.copy()),
             )  # fmt: skip
-            for make in (conjugate_gradient, cgls):
+            for make in (conjugate_gradient, cgls, lsqr):
                 got = _iterates(make(Matrix(a), m, **options), x0, 5)
                 np.testing.assert_allclose(got, expected, rtol=1e-9)
 
@@ -297,6 +298,7 @@ F = LeastSquares(A, jnp.ones(3))  # L = 4
         (lambda: solve(lsqr(A, jnp.ones(3)), jnp.ones(2), 1), ValueError, "expected x of"),
         (lambda: landweber(A, jnp.ones(3), relaxation=2.0), ValueError, "relaxation < 2"),
         (lambda: cgls(A, jnp.ones(3), preconditioner=-jnp.ones(3)), ValueError, "> 0 and finite"),
+        (lambda: lsqr(A, jnp.ones(3), preconditioner=-jnp.ones(3)), ValueError, "> 0 and finite"),
         (lambda: cgls(A, jnp.ones(3), preconditioner=1j * jnp.ones(3)), TypeError, "real precond"),
         (lambda: cgls(A, jnp.ones(3), preconditioner=lambda x: x[:2]), ValueError, "not on data"),
         (lambda: conjugate_gradient(A, jnp.ones(3), preconditioner=Matrix(jnp.eye(2))),
@@ -314,3 +316,77 @@ def test_step_sizes_within_the_condition_pass_and_traced_ones_are_not_looked_at(
     nesterov(F, 1.005 / 4)  # from an operator norm that is 0.25 % too small
     x = jax.jit(lambda step: solve(gradient_descent(F, step), jnp.ones(3), 1)[0])(10.0)
     np.testing.assert_allclose(x, [-19.0, 1.0, 3.5])
+
+
+class Valley(Functional):
+    """10 |x_1| + |x_2| + ||x||^2 / 100: a kink at x_1 = 0 on the way to the minimiser 0."""
+
+    rounding: Any = 0.0
+
+    def __call__(self, x: Any) -> Any:
+        return jnp.sum(jnp.asarray([10.0, 1.0]) * self._size(x)) + jnp.sum(x**2) / 100
+
+    def _size(self, x: Any) -> Any:
+        return jnp.sqrt(x**2 + self.rounding**2)
+
+    def grad(self, x: Any) -> Any:
+        size = self._size(x)
+        sign = x / jnp.where(size > 0, size, 1)
+        return jnp.asarray([10.0, 1.0], x.dtype) * sign + x / 50
+
+
+SEARCHING = {
+    "gradient descent": lambda f: gradient_descent(f, line_search=True),
+    "Barzilai-Borwein": barzilai_borwein,
+    "nonlinear conjugate gradient": nonlinear_conjugate_gradient,
+    "L-BFGS": lbfgs,
+    "ISTA": lambda f: ista(f, Box(-5.0, 5.0), 1.0, backtracking=True),
+}
+
+
+@pytest.mark.parametrize("make", SEARCHING.values(), ids=SEARCHING)
+def test_a_line_search_at_rest_at_a_kink_has_stalled_and_not_converged(make) -> None:
+    """The smoothed cost is minimised; L-BFGS gets through this kink, the others come to rest."""
+
+    @quick_jit
+    def run(x0: Any, rounding: Any) -> list:
+        methods = make(Valley()), make(Valley(rounding))
+        ends = [solve_until(m, x0, 3000, tolerance=1e-6) for m in methods]
+        return [end._replace(state=None) for end in ends]
+
+    kinked, smooth = run(jnp.asarray([0.26, 3.0]), 1.0)
+    assert smooth.status != Status.STALLED
+    np.testing.assert_allclose(smooth.x, 0, atol=1e-3)
+    if make is lbfgs:
+        assert kinked.status == Status.CONVERGED
+        np.testing.assert_allclose(kinked.x, 0, atol=1e-6)
+    else:
+        assert jnp.abs(kinked.x[1]) > 1
+        assert kinked.status == Status.STALLED
+        assert "finds no lower point" in kinked.describe()
+
+
+def test_stalled_is_told_with_other_residuals_too_and_of_l_bfgs() -> None:
+    by_slope = lambda s: norm(Valley().grad(s.x))  # noqa: E731
+    x0 = jnp.asarray([0.26, 3.0])
+    method = gradient_descent(Valley(), line_search=True)
+    end = solve_until(method, x0, 50, tolerance=1e-6, residual=by_slope)
+    assert end.status == Status.STALLED
+    memory = lbfgs(Valley(), memory=1)
+    stuck = memory.init(jnp.asarray([1e-9, 3.0]))
+    assert memory.stalled(stuck)
+    assert not memory.stalled(memory.init(x0))
+
+
+def test_a_search_without_an_acceptable_step_keeps_the_start() -> None:
+    class Hole(Functional):
+        def __call__(self, x: Any) -> Any:
+            return jnp.where(jnp.all(x == 0), 1.0, jnp.nan)
+
+        def grad(self, x: Any) -> Any:
+            return jnp.ones_like(x)
+
+    start = Point(jnp.zeros(2), jnp.ones(()), jnp.ones(2))
+    new, _ = search(Hole(), start, -jnp.ones(2), jnp.ones(()))
+    assert new.value == 1
+    np.testing.assert_array_equal(new.x, 0)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrecon import Functional, separable, solve, stack, struct
+from jaxrecon import Functional, Status, separable, solve, solve_until, stack, struct
 from jaxrecon.core import Identity
 from jaxrecon.core.vectors import norm
 from jaxrecon.functionals import (
@@ -219,6 +219,18 @@ def test_penalties_grow_from_the_first_to_the_last_and_stay() -> None:
     np.testing.assert_allclose(first, [1.0, -0.5], rtol=1e-6)  # (|x| - 1) / 2
     second, _ = solve(schedule, x0, 2)
     np.testing.assert_allclose(second, np.asarray([1 - 1 / 9, -0.5 + 1 / 9]) * 0.9, rtol=1e-5)
+
+
+def test_rest_under_an_early_penalty_does_not_end_a_run() -> None:
+    """Penalties of 1e-6 leave the image at rest at the data; 4 gives the Huber minimiser."""
+    f = LeastSquares(None, jnp.asarray([3.0, -2.0]))
+    penalties = jnp.asarray([1e-6] * 20 + [4.0])
+    method = half_quadratic_splitting(f, L1(), Identity(struct(2)), penalties)
+    end = solve_until(method, jnp.zeros(2), 200, tolerance=1e-4)
+    assert end.status == Status.CONVERGED
+    assert 21 < end.iterations < 100
+    np.testing.assert_allclose(end.x, [2.0, -1.0], rtol=1e-3)  # x - m + sign(x) = 0
+    assert solve_until(method, jnp.zeros(2), 20, tolerance=1e-4).status == Status.NOT_CONVERGED
 
 
 def test_images_may_be_pytrees() -> None:
