@@ -2,9 +2,11 @@
 
 - dense and diagonal: Matrix, Diagonal, Identity
 - sampling: Mask (an image with holes), Sample (a list of entries)
-- transforms: Fourier, Wavelet, WalshHadamard (orthonormal)
+- transforms: Fourier, Wavelet, WalshHadamard (orthonormal), NonuniformFourier
+- cyclic and Toeplitz: Circulant, Toeplitz (products by FFTs), circulant_preconditioner
 - filters: Convolution, FiniteDifference, DirectionalDifference, SymmetrisedDerivative
 - grids: Downsample, Resize, Crop, Pad
+- series of images: Frames, one operator for each
 
 The functions that they bundle are public too: fft_centred and ifft_centred, convolve and
 convolve_adjoint, gradient and divergence, wavelet_transform and inverse_wavelet_transform,
@@ -22,6 +24,7 @@ from jaxrecon.linops.diagonal import Diagonal
 from jaxrecon.linops.directional_difference import DirectionalDifference
 from jaxrecon.linops.finite_difference import FiniteDifference, divergence, gradient
 from jaxrecon.linops.fourier import Fourier, fft_centred, ifft_centred
+from jaxrecon.linops.frames import Frames
 from jaxrecon.linops.hadamard import (
     WalshHadamard,
     hadamard_matrix,
@@ -30,8 +33,10 @@ from jaxrecon.linops.hadamard import (
 )
 from jaxrecon.linops.mask import Mask, Sample
 from jaxrecon.linops.matrix import Matrix
+from jaxrecon.linops.nonuniform_fourier import NonuniformFourier
 from jaxrecon.linops.resample import Crop, Downsample, Pad, Resize
 from jaxrecon.linops.symmetrised_derivative import SymmetrisedDerivative
+from jaxrecon.linops.toeplitz import Circulant, Toeplitz, circulant_preconditioner
 from jaxrecon.linops.wavelet import (
     Wavelet,
     inverse_wavelet_transform,
@@ -40,6 +45,7 @@ from jaxrecon.linops.wavelet import (
 )
 
 __all__ = [
+    "Circulant",
     "Convolution",
     "Crop",
     "Diagonal",
@@ -47,15 +53,19 @@ __all__ = [
     "Downsample",
     "FiniteDifference",
     "Fourier",
+    "Frames",
     "Identity",
     "Mask",
     "Matrix",
+    "NonuniformFourier",
     "Pad",
     "Resize",
     "Sample",
     "SymmetrisedDerivative",
+    "Toeplitz",
     "WalshHadamard",
     "Wavelet",
+    "circulant_preconditioner",
     "convolve",
     "convolve_adjoint",
     "divergence",

@@ -1,0 +1,3 @@
+from jaxrecon.linops.nonuniform_fourier.operator import NonuniformFourier
+
+__all__ = ["NonuniformFourier"]
