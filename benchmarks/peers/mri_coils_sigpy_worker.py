@@ -27,7 +27,11 @@ def main() -> None:
         )
         return app.run()
 
-    serve({"espirit": espirit}, lambda _, found: np.concatenate([found[0], found[1][None]]))
+    def read(_: str, found: Any) -> np.ndarray:
+        maps, eigenvalues = found
+        return np.concatenate([maps, eigenvalues.reshape(1, *maps.shape[1:])])
+
+    serve({"espirit": espirit}, read)
 
 
 if __name__ == "__main__":

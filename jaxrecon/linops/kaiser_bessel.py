@@ -2,8 +2,8 @@
 
 A sum over n samples at any frequency is a sum of a few coefficients of a FFT of the oversampled
 length, once the samples are divided by the transform of the window. What the taps leave out comes
-back as aliases, whose size `alias_error` gives: 2e-6 to 5e-6 for the six taps on a grid twice as
-long that are the default here.
+back as aliases, whose size `alias_error` gives: 5e-6 for the six taps on a grid twice as long
+that are the default here.
 
 Source: Beatty, Nishimura and Pauly, doi:10.1109/TMI.2005.848376.
 """

@@ -22,6 +22,7 @@ from jaxrecon.mri.direct import (
 )
 from jaxrecon.mri.direct.lattice import Lattice, as_lattice
 from jaxrecon.mri.operators import Sense
+from tests.laws.cases import quick_jit
 from tests.mri.scans import phantom_scan
 
 
@@ -37,7 +38,7 @@ def covariance(coils):
 def exact_noise(function, shape, psi):
     """Of a linear function of k-space, from its matrix."""
     basis = jnp.eye(int(np.prod(shape)), dtype=jnp.complex64).reshape(-1, *shape)
-    columns = np.asarray(jax.vmap(function)(basis))  # samples, *image
+    columns = np.asarray(quick_jit(jax.vmap(function))(basis))  # samples, *image
     columns = columns.reshape(shape[0], -1, *columns.shape[1:])
     return np.sqrt(np.einsum("cn...,cd,dn...->...", columns, psi, columns.conj()).real)
 
@@ -51,7 +52,8 @@ def test_sense_is_the_noise_of_least_squares(acceleration, shift, shape):
     lattice = as_lattice(acceleration, shift, len(shape), what="test")
     operator = Sense(maps, lattice.mask(shape, tuple(0 for _ in shape)))
     whiten = np.linalg.inv(np.linalg.cholesky(psi))
-    columns = jax.vmap(operator)(jnp.eye(maps[0].size, dtype=jnp.complex64).reshape(-1, *shape))
+    basis = jnp.eye(maps[0].size, dtype=jnp.complex64).reshape(-1, *shape)
+    columns = quick_jit(jax.vmap(operator))(basis)
     matrix = np.einsum("cd,nd...->nc...", whiten, np.asarray(columns, np.complex128))
     matrix = matrix.reshape(maps[0].size, -1).T
     noise = np.sqrt(np.diag(np.linalg.inv(matrix.conj().T @ matrix)).real).reshape(shape)
@@ -134,7 +136,7 @@ def test_cg_sense_and_grappa_reach_their_g_factors(n, coils, acceleration, repli
     white = prewhiten(maps, whitening)
     kept = Lattice((acceleration, 1)).mask((n, n), (1, 0))
 
-    @jax.jit
+    @quick_jit
     def replicas_of(reconstruct, full, key):
         options = {"noise_covariance": psi, "replicas": replicas, "batch": 50}
         return pseudo_replica_g_factor(
@@ -158,14 +160,16 @@ def test_cg_sense_and_grappa_reach_their_g_factors(n, coils, acceleration, repli
 def test_noise_of_a_magnitude_image():
     """About a strong signal the noise of a magnitude is that of one real part."""
     kspace = jnp.zeros((2, 9, 9), jnp.complex64).at[:, 4, 4].set(900.0)
-    noise = pseudo_replica_noise(
-        lambda y: root_sum_of_squares(ifft_centred(y, (1, 2))),
-        kspace,
-        jax.random.key(2),
-        noise_covariance=2.0,
-        replicas=400,
-        batch=100,
-    )
+    noise = quick_jit(
+        lambda key: pseudo_replica_noise(
+            lambda y: root_sum_of_squares(ifft_centred(y, (1, 2))),
+            kspace,
+            key,
+            noise_covariance=2.0,
+            replicas=200,
+            batch=100,
+        )
+    )(jax.random.key(2))
     deviations = (np.asarray(noise) - 1) * np.sqrt(2 * 200)
     assert np.abs(deviations).max() < 5
     assert abs(deviations.mean()) < 4 / 9

@@ -16,6 +16,7 @@ from jaxrecon.mri.direct import (
     spirit_kernel,
     zero_filled,
 )
+from tests.laws.cases import quick_jit
 from tests.mri.scans import phantom_scan, relative_error
 
 
@@ -61,7 +62,7 @@ def scan():
 def test_missing_samples_are_found_and_data_kept(scan):
     kspace, mask, cal = scan
     data = jnp.where(mask, kspace, 0)
-    filled = jax.jit(spirit)(kspace, mask, cal)
+    filled = quick_jit(spirit)(kspace, mask, cal)
     np.testing.assert_array_equal(filled[:, mask], kspace[:, mask])
     reference = zero_filled(kspace)
     error = relative_error(zero_filled(data), reference)
@@ -70,16 +71,17 @@ def test_missing_samples_are_found_and_data_kept(scan):
     assert defect(filled, cal) < 1.001 * defect(kspace, cal)  # the least of all with these data
 
 
+@quick_jit
 def defect(kspace, cal):
     consistency = spirit_consistency(spirit_kernel(cal), (24, 24))
-    return float(jnp.linalg.norm(consistency(ifft_centred(kspace, (1, 2)))))
+    return jnp.linalg.norm(consistency(ifft_centred(kspace, (1, 2))))
 
 
 def test_a_weight_of_the_data_leads_from_consistency_to_the_data(scan):
     kspace, mask, cal = scan
     noisy = (kspace + 0.03 * numbers(*kspace.shape) * jnp.abs(kspace).max() / 24).astype(cal.dtype)
-    solve = jax.jit(lambda weight: spirit(noisy, mask, cal, data_weight=weight))
-    kept = spirit(noisy, mask, cal)
+    solve = quick_jit(lambda weight: spirit(noisy, mask, cal, data_weight=weight))
+    kept = quick_jit(spirit)(noisy, mask, cal)
     results = [solve(weight) for weight in (0.1, 1.0, 1e3)]
     assert relative_error(results[-1], kept) < 0.01
     misfits = [relative_error(y[:, mask], noisy[:, mask]) for y in results]
@@ -97,8 +99,8 @@ def test_derivatives_of_the_data(scan):
     def filled(y):
         return spirit(y, mask, cal, kernel=3, tolerance=1e-6)
 
-    _, slope = jax.jvp(filled, (jnp.asarray(kspace),), (jnp.asarray(step),))
-    assert relative_error(filled(step), slope) < 1e-4  # it is linear
+    _, slope = quick_jit(lambda y, d: jax.jvp(filled, (y,), (d,)))(kspace, step)
+    assert relative_error(quick_jit(filled)(step), slope) < 1e-4  # it is linear
 
 
 def test_wrong_arguments(scan):

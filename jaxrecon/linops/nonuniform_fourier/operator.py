@@ -32,7 +32,7 @@ class NonuniformFourier(LinearOperator):
 
     Accuracy: the error relative to the exact sum, |y - y_exact| / |y_exact|, as root mean square
     over images (of white noise) and positions; an image whose energy lies at its edges alone has
-    about three times as much. It is met for 1e-2 to 1e-6 in single precision and to 1e-12 in double
+    two to four times as much. It is met for 1e-2 to 1e-6 in single precision and to 1e-12 in double
     precision. Positions are those that the precision holds: in single precision rounding moves a
     sample by up to 3e-8 cycles per pixel, a phase of 1e-7 n at the edge of n pixels. The adjoint is
     that of the approximate map, exact up to rounding at any accuracy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -58,6 +59,8 @@ class Sense(LinearOperator):
     mask: Any = None
     soft: bool = static(default=False)
     frames: int | None = static(default=None)
+    ordered_maps: Any = dataclasses.field(init=False)
+    """the maps with the axes on which the mask depends as the last, for A^H A; None if they are"""
 
     def __post_init__(self) -> None:
         self._set("maps", as_coefficients(self.maps, what="Sense", argument="maps"))
@@ -69,6 +72,9 @@ class Sense(LinearOperator):
                 "needs an axis of its own, too."
             )
         self._set_mask(True if self.mask is None else self.mask)
+        _, order = _axes_and_order(self.mask, len(self.image))
+        natural = order == tuple(range(len(order)))
+        self._set("ordered_maps", None if natural else _move(self.maps, order))
         super().__post_init__()
 
     def _set_mask(self, mask: Any) -> None:
@@ -114,15 +120,16 @@ class Sense(LinearOperator):
         return struct((*frames, coils, *self.image), complex_dtype(self.maps.dtype))
 
     def apply(self, x: Any) -> jax.Array:
-        return self._each_frame(_measure, x if self.soft else self._with_set(x))
+        return self._each_frame(_measure, self.maps, x if self.soft else self._with_set(x))
 
     def adjoint(self, y: Any) -> jax.Array:
         like = struct((self._sets, *self.image), y.dtype)
-        x = self._each_frame(lambda p, y: _combine(p, y, like), y)
+        x = self._each_frame(lambda p, y: _combine(p, y, like), self.maps, y)
         return x if self.soft else self._without_set(x)
 
     def normal(self, x: Any) -> jax.Array:
-        x = self._each_frame(_gram, x if self.soft else self._with_set(x))
+        maps = self.maps if self.ordered_maps is None else self.ordered_maps
+        x = self._each_frame(_gram, maps, x if self.soft else self._with_set(x))
         return x if self.soft else self._without_set(x)
 
     @property
@@ -135,8 +142,8 @@ class Sense(LinearOperator):
     def _without_set(self, x: jax.Array) -> jax.Array:
         return jnp.squeeze(x, 0 if self.frames is None else 1)
 
-    def _each_frame(self, function: Any, x: jax.Array) -> jax.Array:
-        maps = jnp.moveaxis(self.maps, 1, 0) if self.soft else self.maps[:, None]
+    def _each_frame(self, function: Any, maps: jax.Array, x: jax.Array) -> jax.Array:
+        maps = jnp.moveaxis(maps, 1, 0) if self.soft else maps[:, None]
         if self.frames is None:
             return function((maps, self.mask), x)
         if self.mask.ndim == 1 + len(self.image) or len(self.mask) < self.frames:
@@ -171,32 +178,40 @@ def _backward(parameters: tuple, y: jax.Array) -> jax.Array:
 
 
 def _normal(parameters: tuple, x: jax.Array) -> jax.Array:
-    """sum_c conj(s_c) F^H P F s_c x. With the mask in the order of the plain transform the signs of
-    the centring cancel, and so do transforms along axes on which it does not depend."""
+    """sum_c conj(s_c) F^H P F s_c x, with the maps in the order of :func:`_axes_and_order`.
+
+    With the mask in the order of the plain transform the signs of the centring cancel, and so do
+    the transforms along axes on which the mask does not depend.
+    """
     maps, mask = parameters
     ndim = x.ndim - 1
-    axes = tuple(a for a in range(ndim) if mask.shape[1 + a] > 1)
-    order = tuple(a for a in range(ndim) if a not in axes) + axes
-    mask = _move(jnp.fft.ifftshift(mask, tuple(1 + a for a in axes)), order)
-    maps, x = _move(maps, order), _move(x, order)
-    if order != tuple(range(ndim)):
-        maps = jax.lax.optimization_barrier(maps)  # one pass, which leaves loops around this
+    axes, order = _axes_and_order(mask, ndim)
+    mask = _move(jnp.fft.ifftshift(mask, tuple(mask.ndim - ndim + a for a in axes)), order)
+    # barriers: XLA would read and write all coils across the rows, to save a pass over one image
+    x = jax.lax.optimization_barrier(_move(x, order))
+    maps, x = maps.conj(), x.conj()  # of the maps one array, which leaves loops
     last = tuple(range(ndim - len(axes), ndim))
 
     def coil(maps: jax.Array, mask: jax.Array) -> jax.Array:
-        y = jnp.sum(maps * x, axis=0)
+        y = jnp.sum(maps * x, axis=0).conj()
         if axes:
             y = jnp.fft.ifftn(jnp.where(mask, jnp.fft.fftn(y, axes=last), 0), axes=last)
         else:
             y = jnp.where(mask, y, 0)
-        return maps.conj() * y
+        return maps * y
 
-    product = _sum_over_coils(coil, maps, mask)
+    product = jax.lax.optimization_barrier(_sum_over_coils(coil, maps, mask))
     return _move(product, tuple(order.index(a) for a in range(ndim)))
 
 
 _measure, _combine = matched(_forward, _backward, loop_on_cpu=True)
 _gram, _ = matched(_normal, _normal, loop_on_cpu=True)
+
+
+def _axes_and_order(mask: jax.Array, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Axes of the image on which the mask depends, and the order of axes with these as the last."""
+    axes = tuple(a for a in range(ndim) if mask.shape[mask.ndim - ndim + a] > 1)
+    return axes, tuple(a for a in range(ndim) if a not in axes) + axes
 
 
 def _each_coil(function: Any, maps: jax.Array, mask: jax.Array, *data: jax.Array) -> jax.Array:
