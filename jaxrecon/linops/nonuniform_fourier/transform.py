@@ -130,7 +130,7 @@ def _batched(together: Callable) -> Callable:
     return lambda samples, x: many(samples, x[None])[0]
 
 
-def _with_moving_positions(function: Callable, slope: Callable) -> Callable:
+def with_moving_positions(function: Callable, slope: Callable) -> Callable:
     """`function` with its derivative in the positions: slope(samples, change, x)."""
     moving = jax.custom_jvp(function)
 
@@ -149,15 +149,15 @@ def _with_moving_positions(function: Callable, slope: Callable) -> Callable:
     return moving
 
 
-def _pixels(grid: Grid, precision: Any) -> np.ndarray:
+def pixels(shape: tuple[int, ...], precision: Any) -> np.ndarray:
     """2 pi times the pixels from the origin along each axis: (axes, *shape)."""
-    along = [2 * np.pi * (np.arange(n) - n // 2) for n in grid.shape]
+    along = [2 * np.pi * (np.arange(n) - n // 2) for n in shape]
     return np.stack(np.meshgrid(*along, indexing="ij")).astype(precision)
 
 
 def _slope_of_sums(samples: Samples, change: jax.Array, image: jax.Array) -> jax.Array:
     """sum over axes of change_a A(-2 pi i x_a f)."""
-    images = -1j * _pixels(samples.grid, change.dtype) * image
+    images = -1j * pixels(samples.grid.shape, change.dtype) * image
     values = jax.vmap(lambda f: nonuniform_sums(samples, f))(images)
     return jnp.sum(change.T * values, axis=0)
 
@@ -165,12 +165,12 @@ def _slope_of_sums(samples: Samples, change: jax.Array, image: jax.Array) -> jax
 def _slope_of_adjoint(samples: Samples, change: jax.Array, values: jax.Array) -> jax.Array:
     """sum over axes of 2 pi i x_a A^H(change_a y)."""
     images = jax.vmap(lambda y: adjoint_sums(samples, y))(change.T * values)
-    return jnp.sum(1j * _pixels(samples.grid, change.dtype) * images, axis=0)
+    return jnp.sum(1j * pixels(samples.grid.shape, change.dtype) * images, axis=0)
 
 
 _sums, _adjoint_sums = matched(
-    _with_moving_positions(_batched(_interpolated), _slope_of_sums),
-    _with_moving_positions(_batched(_spread), _slope_of_adjoint),
+    with_moving_positions(_batched(_interpolated), _slope_of_sums),
+    with_moving_positions(_batched(_spread), _slope_of_adjoint),
 )
 
 
