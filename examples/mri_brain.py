@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import mri_brain_networks as brain
 import numpy as np
 
-from jaxrecon import metrics, mri, nn, plot, solve
+from jaxrecon import mri, nn, plot, solve
 from jaxrecon.functionals import GroupL21, LeastSquares, WaveletL1, Zero
 from jaxrecon.linops import FiniteDifference
 from jaxrecon.linops.fourier import ifft_centred
@@ -64,15 +64,9 @@ def zero_filled(scan: brain.Scan) -> jax.Array:
     return jnp.linalg.norm(ifft_centred(scan.kspace, (-2, -1)), axis=0)
 
 
-def quality(x: jax.Array, truth: jax.Array) -> tuple[float, float, float]:
+def quality(x: jax.Array, truth: jax.Array) -> tuple[float, ...]:
     """PSNR in dB, SSIM and NMSE of a volume."""
-    span = truth.max()
-    error = jnp.mean((x - truth) ** 2)
-    return (
-        float(10 * jnp.log10(span**2 / error)),
-        float(metrics.ssim(x, truth, span).mean()),
-        float(error / jnp.mean(truth**2)),
-    )
+    return tuple(float(value) for value in mri.volume_quality(x, truth))
 
 
 def over_slices(function: Callable) -> Callable:

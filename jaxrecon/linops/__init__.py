@@ -2,7 +2,8 @@
 
 - dense and diagonal: Matrix, Diagonal, Identity
 - sampling: Mask (an image with holes), Sample (a list of entries)
-- transforms: Fourier, Wavelet, WalshHadamard (orthonormal), NonuniformFourier; finufft.FinufftFourier is the same by FINUFFT
+- transforms: Fourier, Wavelet, WalshHadamard (orthonormal), NonuniformFourier
+  (linops.finufft.FinufftFourier is the same by an optional library)
 - cyclic and Toeplitz: Circulant, Toeplitz (products by FFTs), circulant_preconditioner
 - filters: Convolution, FiniteDifference, DirectionalDifference, SymmetrisedDerivative
 - grids: Downsample, Resize, Crop, Pad
