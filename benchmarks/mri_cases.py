@@ -69,7 +69,7 @@ def phantom(shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) == 3:
         image = rasterise_volume(shepp_logan_3d(float(shape[-1])), shape, 1.0, 2)
     else:
-        image = phantoms.rasterise(phantoms.shepp_logan(shape[-1]), shape, 1.0, 8)
+        image = phantoms.rasterise(phantoms.shepp_logan(shape[-1]), (shape[0], shape[1]), 1.0, 8)
     y, x = (np.linspace(-1, 1, n) for n in shape[-2:])
     return (np.asarray(image) * np.exp(1j * (x + y[:, None] ** 2))).astype(np.complex64)
 
@@ -113,7 +113,7 @@ def radial(n: int, spokes: int) -> Case:
     maps, image = coil_maps(shape), phantom(shape)
     angles = mri.trajectories.uniform_angles(spokes)
     positions = np.asarray(mri.trajectories.radial(angles, 2 * n), np.float32)
-    fourier = NonuniformFourier(positions, shape, accuracy=1e-5)
+    fourier = NonuniformFourier(jnp.asarray(positions), shape, accuracy=1e-5)
     operator = mri.NonuniformSense(jnp.asarray(maps), fourier)
     arrays = {"maps": maps, "image": image, "positions": positions}
     arrays |= {"coord": (positions * np.asarray(shape)).astype(np.float32)}
@@ -143,7 +143,7 @@ def our_side(case: Case) -> Ours:
     if "positions" in arrays:
         shape = case.arrays["image"].shape
         fourier = NonuniformFourier(
-            case.arrays["positions"], shape, accuracy=ACCURACY, normal_by_toeplitz=True
+            arrays["positions"], shape, accuracy=ACCURACY, normal_by_toeplitz=True
         )
         operator: Any = mri.NonuniformSense(arrays["maps"], fourier)
     else:

@@ -105,7 +105,7 @@ def measure(size: int, frames: int, spokes: int) -> Series:
 
 def coil_maps(series: Series) -> jax.Array:
     """From all spokes together, as if nothing had moved."""
-    shape = series.truth.shape[1:]
+    shape: Any = series.truth.shape[1:]
     angles, samples = series.angles.reshape(-1), series.positions.shape[-2]
     weights = mri.density.radial_density(angles, samples, shape)
     data = jnp.moveaxis(series.data, 1, 0).reshape(COILS, -1, samples)
@@ -124,7 +124,7 @@ def encoding(series: Series, maps: jax.Array) -> Frames:
 
 
 def gridded(series: Series, maps: jax.Array) -> jax.Array:
-    shape = series.truth.shape[1:]
+    shape: Any = series.truth.shape[1:]
 
     def one(item: tuple) -> jax.Array:
         data, k, angles = item

@@ -60,11 +60,12 @@ def espirit(
     matrices of N x N, and C^2 (2 kernel - 1)^d + C^2 rows n beside the result, n the length of the
     last axis: never kernels x coils x pixels.
 
-    Choices: the defaults suit 24 calibration lines of a body or head with 4 to 64 coils. A larger
-    threshold takes less of the noise and narrows the object; BART's default is 0.001 (of its
-    squares 0.001 too), SigPy's 0.02. Eigenvalues in the object rise towards 1 with the signal;
-    where the maps have holes lower `crop`, where they cover the background raise it. Whiten the
-    data first (:func:`prewhiten`) if coils differ in noise.
+    Choices: the defaults suit 24 calibration lines of a body or head (SigPy's threshold is 0.02 and
+    its crop 0.95). A larger threshold takes less of the noise into the span and of the object's
+    edges too. Eigenvalues in the object rise towards 1 with the signal: where the maps have holes
+    lower `crop`, where they cover the background raise it; for several sets 0.5 keeps the places
+    where the folded parts end. Whiten the data first (:func:`prewhiten`) if coils differ in noise;
+    compress many coils first (:func:`svd_compression`), as the cost grows with N^3.
 
     Args:
         calibration: (coil, *region), complex; the centre of k-space, fully sampled, with its origin

@@ -38,7 +38,9 @@ def sense_g_factor(
         noise_covariance: Psi, (coil, coil), Hermitian and positive definite; None is I.
 
     Returns:
-        (*image), real; 0 where all maps are 0. Differentiable. Memory is that of R^2 images.
+        (*image), real; 0 where all maps are 0. Differentiable. Where maps of folded pixels depend
+        on each other g is infinite; in complex64 values above about 300 are of rounding, or inf.
+        Memory is that of R^2 images.
 
     Raises:
         ValueError: a pattern that does not fit into the shape a whole number of times.
@@ -68,7 +70,9 @@ def _sense(maps: jax.Array, steps: Any) -> jax.Array:
     gram = scale[..., None] * gram * scale[..., None, :]
     first = jnp.zeros((*gram.shape[:-1], 1), gram.dtype).at[..., 0, 0].set(1)
     inverse = jnp.linalg.solve(gram, first)[..., 0, 0].real
-    return jnp.where(empty[..., 0], 0, jnp.sqrt(jnp.maximum(inverse, 1)))
+    apart = inverse > 0.5  # it is at least 1, but where rounding decides
+    g = jnp.where(apart, jnp.sqrt(jnp.maximum(jnp.where(apart, inverse, 1), 1)), jnp.inf)
+    return jnp.where(empty[..., 0], 0, g)
 
 
 def grappa_g_factor(

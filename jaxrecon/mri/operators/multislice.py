@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,12 +14,12 @@ from jaxrecon.core.checks import (
     Space,
     check_positive_int,
     check_real,
-    complex_dtype,
     describe,
     real_dtype,
 )
 from jaxrecon.linops.coefficients import as_coefficients
 from jaxrecon.linops.fourier import fft_centred, ifft_centred
+from jaxrecon.mri.operators.sense import as_complex
 
 
 class MultiSlice(LinearOperator):
@@ -81,22 +82,22 @@ class MultiSlice(LinearOperator):
     @property
     def domain(self) -> Space:
         slices, _, *image = self.maps.shape
-        return struct((slices, *image), complex_dtype(self.maps.dtype))
+        return struct((slices, *image), as_complex(self.maps.dtype))
 
     @property
     def codomain(self) -> Space:
-        return struct(self.maps.shape[1:], complex_dtype(self.maps.dtype))
+        return struct(self.maps.shape[1:], as_complex(self.maps.dtype))
 
     def apply(self, x: Any) -> jax.Array:
         each, all_ = self._axes
-        y = fft_centred(self.maps * x[:, None], tuple(a + 2 for a in each))
-        y = fft_centred(jnp.sum(self._blips * y, axis=0), tuple(a + 1 for a in all_))
+        y = _along(fft_centred, self.maps * x[:, None], tuple(a + 2 for a in each))
+        y = _along(fft_centred, jnp.sum(self._blips * y, axis=0), tuple(a + 1 for a in all_))
         return jnp.where(self.mask, y, 0)
 
     def adjoint(self, y: Any) -> jax.Array:
         each, all_ = self._axes
-        y = ifft_centred(jnp.where(self.mask, y, 0), tuple(a + 1 for a in all_))
-        x = ifft_centred(self._blips.conj() * y, tuple(a + 2 for a in each))
+        y = _along(ifft_centred, jnp.where(self.mask, y, 0), tuple(a + 1 for a in all_))
+        x = _along(ifft_centred, self._blips.conj() * y, tuple(a + 2 for a in each))
         return jnp.sum(self.maps.conj() * x, axis=1)
 
     @property
@@ -108,6 +109,10 @@ class MultiSlice(LinearOperator):
     @property
     def _blips(self) -> jax.Array:
         return jnp.exp(1j * self.phases)[:, None]
+
+
+def _along(transform: Callable, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    return transform(x, axes) if axes else x
 
 
 def caipi_phases(slices: int, lines: int, *, shift: int) -> np.ndarray:

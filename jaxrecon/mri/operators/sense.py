@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core import LinearOperator, matched, static, struct
-from jaxrecon.core.checks import Space, complex_dtype, describe, real_dtype
+from jaxrecon.core.checks import Space, complex_dtype, describe, is_complex, real_dtype
 from jaxrecon.linops.coefficients import as_coefficients
 
 LARGE = 2**19
@@ -72,7 +74,7 @@ class Sense(LinearOperator):
                 "needs an axis of its own, too."
             )
         self._set_mask(True if self.mask is None else self.mask)
-        _, order = _axes_and_order(self.mask, len(self.image))
+        _, order = _axes_and_order(jnp.asarray(self.mask), len(self.image))
         natural = order == tuple(range(len(order)))
         self._set("ordered_maps", None if natural else _move(self.maps, order))
         super().__post_init__()
@@ -111,13 +113,13 @@ class Sense(LinearOperator):
     def domain(self) -> Space:
         frames = () if self.frames is None else (self.frames,)
         sets = self.maps.shape[:1] if self.soft else ()
-        return struct((*frames, *sets, *self.image), complex_dtype(self.maps.dtype))
+        return struct((*frames, *sets, *self.image), as_complex(self.maps.dtype))
 
     @property
     def codomain(self) -> Space:
         frames = () if self.frames is None else (self.frames,)
         coils = self.maps.shape[1 if self.soft else 0]
-        return struct((*frames, coils, *self.image), complex_dtype(self.maps.dtype))
+        return struct((*frames, coils, *self.image), as_complex(self.maps.dtype))
 
     def apply(self, x: Any) -> jax.Array:
         return self._each_frame(_measure, self.maps, x if self.soft else self._with_set(x))
@@ -142,7 +144,7 @@ class Sense(LinearOperator):
     def _without_set(self, x: jax.Array) -> jax.Array:
         return jnp.squeeze(x, 0 if self.frames is None else 1)
 
-    def _each_frame(self, function: Any, maps: jax.Array, x: jax.Array) -> jax.Array:
+    def _each_frame(self, function: Callable, maps: jax.Array, x: jax.Array) -> jax.Array:
         maps = jnp.moveaxis(maps, 1, 0) if self.soft else maps[:, None]
         if self.frames is None:
             return function((maps, self.mask), x)
@@ -150,6 +152,11 @@ class Sense(LinearOperator):
             mask = self.mask.reshape(self.mask.shape[-1 - len(self.image) :])
             return jax.vmap(lambda x: function((maps, mask), x))(x)
         return jax.vmap(lambda mask, x: function((maps, mask), x))(self.mask, x)
+
+
+def as_complex(dtype: Any) -> Any:
+    """The complex dtype of that precision, also where x64 is off again."""
+    return dtype if is_complex(dtype) else complex_dtype(dtype)
 
 
 def _forward(parameters: tuple, x: jax.Array) -> jax.Array:
@@ -162,7 +169,8 @@ def _forward(parameters: tuple, x: jax.Array) -> jax.Array:
         y = _times(frequency, jnp.fft.fftn(jnp.sum(maps * x, axis=0)))
         return jnp.where(mask, y, 0)
 
-    return _each_coil(coil, maps, mask)
+    one, items = _items(coil, maps, mask)
+    return jax.lax.map(one, items) if _large(maps) else jax.vmap(one)(items)
 
 
 def _backward(parameters: tuple, y: jax.Array) -> jax.Array:
@@ -173,7 +181,8 @@ def _backward(parameters: tuple, y: jax.Array) -> jax.Array:
         y = _times(_conjugates(frequency), jnp.where(mask, y, 0))
         return maps.conj() * jnp.fft.ifftn(y)
 
-    x = _sum_over_coils(coil, maps, mask, y)
+    one, items = _items(coil, maps, mask, y)
+    x = _sum_in_turn(one, items) if _large(maps) else _sum_together(one, items)
     return _times(_conjugates(space), x) * _real(math.sqrt(math.prod(x.shape[1:])), x)
 
 
@@ -187,9 +196,7 @@ def _normal(parameters: tuple, x: jax.Array) -> jax.Array:
     ndim = x.ndim - 1
     axes, order = _axes_and_order(mask, ndim)
     mask = _move(jnp.fft.ifftshift(mask, tuple(mask.ndim - ndim + a for a in axes)), order)
-    # barriers: XLA would read and write all coils across the rows, to save a pass over one image
-    x = jax.lax.optimization_barrier(_move(x, order))
-    maps, x = maps.conj(), x.conj()  # of the maps one array, which leaves loops
+    maps, x = maps.conj(), _move(x, order).conj()  # of the maps one array, which leaves loops
     last = tuple(range(ndim - len(axes), ndim))
 
     def coil(maps: jax.Array, mask: jax.Array) -> jax.Array:
@@ -200,7 +207,14 @@ def _normal(parameters: tuple, x: jax.Array) -> jax.Array:
             y = jnp.where(mask, y, 0)
         return maps * y
 
-    product = jax.lax.optimization_barrier(_sum_over_coils(coil, maps, mask))
+    one, items = _items(coil, maps, mask)
+    if _large(maps):
+        product = _sum_in_turn(one, items)
+    elif order == tuple(range(ndim)):
+        product = _sum_together(one, items)
+    else:  # together XLA's CPU reads all coils across the rows, to save a pass over one image
+        together, in_turn = partial(_sum_together, one), partial(_sum_in_turn, one)
+        product = jax.lax.platform_dependent(items, cpu=in_turn, default=together)
     return _move(product, tuple(order.index(a) for a in range(ndim)))
 
 
@@ -214,24 +228,22 @@ def _axes_and_order(mask: jax.Array, ndim: int) -> tuple[tuple[int, ...], tuple[
     return axes, tuple(a for a in range(ndim) if a not in axes) + axes
 
 
-def _each_coil(function: Any, maps: jax.Array, mask: jax.Array, *data: jax.Array) -> jax.Array:
-    """function(maps, mask, *data) of each coil, one after the other where images are large."""
-    one, items = _items(function, maps, mask, data)
-    if math.prod(maps.shape[2:]) > LARGE:
-        return jax.lax.map(one, items)
-    return jax.vmap(one)(items)
+def _large(maps: jax.Array) -> bool:
+    return math.prod(maps.shape[2:]) > LARGE
 
 
-def _sum_over_coils(function: Any, maps: jax.Array, mask: jax.Array, *data: jax.Array) -> jax.Array:
-    one, items = _items(function, maps, mask, data)
-    if math.prod(maps.shape[2:]) <= LARGE:
-        return jnp.sum(jax.vmap(one)(items), axis=0)
+def _sum_together(one: Callable, items: tuple) -> jax.Array:
+    return jnp.sum(jax.vmap(one)(items), axis=0)
+
+
+def _sum_in_turn(one: Callable, items: tuple) -> jax.Array:
     first = jax.eval_shape(one, jax.tree.map(lambda a: a[0], items))
     start = jnp.zeros(first.shape, first.dtype)
     return jax.lax.scan(lambda total, item: (total + one(item), None), start, items)[0]
 
 
-def _items(function: Any, maps: jax.Array, mask: jax.Array, data: tuple) -> tuple:
+def _items(function: Callable, maps: jax.Array, mask: jax.Array, *data: jax.Array) -> tuple:
+    """A function of one coil's (maps, mask, *data) in a tuple, and the tuples of all coils."""
     if len(mask) == 1:
         return lambda item: function(item[0], mask[0], *item[1:]), (maps, *data)
     return lambda item: function(*item), (maps, mask, *data)
