@@ -185,13 +185,15 @@ def network(rngs: nnx.Rngs | None = None) -> nn.EndToEndVariationalNetwork:
 
 
 def reconstruct(module: Any, scan: Scan) -> jax.Array:
-    return module(scan.kspace, scan.mask, scan.centre)
+    """Magnitudes (slice, y, x), the coils combined by the learned maps."""
+    return module(scan.kspace, scan.mask, scan.centre, combine="maps")
 
 
 def loss(module: Any, scan: Scan, key: jax.Array) -> jax.Array:
-    """1 - SSIM and the mean error, each image in units of its largest value."""
+    """1 - SSIM and the mean error of all coils, each image in units of its largest value."""
     span = jnp.max(scan.truth, axis=IMAGE, keepdims=True)
-    x, truth = reconstruct(module, scan) / span, scan.truth / span
+    x = module(scan.kspace, scan.mask, scan.centre) / span
+    truth = scan.truth / span
     return 1 - jnp.mean(metrics.ssim(x, truth, 1.0)) + jnp.mean(jnp.abs(x - truth))
 
 

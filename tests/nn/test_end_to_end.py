@@ -38,6 +38,11 @@ def test_it_starts_as_gradient_descent_in_k_space():
     zero_filled = np.asarray(ifft_centred(jnp.asarray(measured), (-2, -1)))
     expected = np.sqrt(np.sum(np.abs(zero_filled) ** 2, axis=1))
     np.testing.assert_allclose(x, expected, rtol=1e-4)
+    combined = network(kspace, mask, CENTRE, combine="maps")
+    maps = np.asarray(network.maps(jnp.asarray(measured), jnp.asarray(CENTRE)))
+    last = np.asarray(ifft_centred(history[-1], (-2, -1)))
+    expected = np.abs(np.sum(maps.conj() * last, axis=1))
+    np.testing.assert_allclose(combined, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_step_refines_the_combined_image():
@@ -82,6 +87,8 @@ def test_bad_input():
     network = nn.EndToEndVariationalNetwork(identity, identity, steps=1, shared=True)
     with pytest.raises(ValueError, match=r"\(batch, coil, y, x\)"):
         network(kspace[0], mask, CENTRE)
+    with pytest.raises(ValueError, match="combine to be one of"):
+        network(kspace, mask, CENTRE, combine="sum")
     with pytest.raises(TypeError, match="complex k-space"):
         network(kspace.real, mask, CENTRE)
     with pytest.raises(TypeError, match="boolean mask"):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import describe
+from jaxrecon.core.checks import check_choice, describe
 from jaxrecon.linops.fourier import fft_centred, ifft_centred
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme, per_step
@@ -31,7 +31,8 @@ class EndToEndVariationalNetwork(UnrolledScheme):
     denoiser of the combined image; while D_k(x) = x it is gradient descent on 1/2 ||P z - m||^2.
     The maps come from the fully sampled centre C of k-space through another denoiser E of single
     coil images: S = E(F^-1 C m) / sqrt(sum over coils |E(F^-1 C m)|^2), so that S^H S = 1. The
-    result is the root sum of squares of F^-1 z, in the units of F^-1 m.
+    result is the root sum of squares of F^-1 z, in the units of F^-1 m, or |S^H F^-1 z|, in which
+    the noise of the coils does not add up where there is no signal.
 
     Args:
         network: D, of complex images (two channels), shared by all steps or stacked by
@@ -77,6 +78,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
         mask: Any,
         centre: Any,
         *,
+        combine: str = "root sum of squares",
         trace: Callable | None = None,
         remat: bool = True,
     ) -> Any:
@@ -87,6 +89,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
             mask: P, booleans that broadcast to (batch, 1, y, x): (y, x), (y, 1), (x,), or, one for
                 each item, (batch, 1, y, x).
             centre: C, booleans likewise: the fully sampled lines in the middle.
+            combine: static; "root sum of squares" of the coils, or by the learned "maps".
             trace: what to record after each step, state -> pytree.
             remat: recompute each step in the backward pass.
 
@@ -95,9 +98,11 @@ class EndToEndVariationalNetwork(UnrolledScheme):
 
         Raises:
             TypeError: k-space that is not complex; a mask that is not boolean.
-            ValueError: k-space without four axes; a mask that does not broadcast.
+            ValueError: k-space without four axes; a mask that does not broadcast; another way to
+                combine.
         """
         what = "EndToEndVariationalNetwork"
+        check_choice(combine, ("root sum of squares", "maps"), what=what, argument="combine")
         if kspace.ndim != 4 or not jnp.iscomplexobj(kspace):
             error = ValueError if kspace.ndim != 4 else TypeError
             raise error(
@@ -113,7 +118,10 @@ class EndToEndVariationalNetwork(UnrolledScheme):
             return end_to_end_step(network, step_size, state, measured, mask, maps)
 
         state, history = self.run(step, EndToEndState(measured), trace=trace, remat=remat)
-        square = jnp.sum(jnp.abs(ifft_centred(state.kspace, _IMAGE)) ** 2, axis=1)
+        images = ifft_centred(state.kspace, _IMAGE)
+        if combine == "maps":
+            images = jnp.sum(maps.conj() * images, axis=1, keepdims=True)
+        square = jnp.sum(jnp.abs(images) ** 2, axis=1)
         x = jnp.sqrt(square + jnp.finfo(square.dtype).tiny)
         return x if trace is None else (x, history)
 
