@@ -9,7 +9,14 @@ from jaxrecon.linops import NonuniformFourier
 from jaxrecon.linops.finufft import FinufftFourier
 
 
-@pytest.mark.parametrize("shape", [(9,), (8, 7), (4, 5, 6)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((9,), marks=pytest.mark.slow),
+        (8, 7),
+        pytest.param((4, 5, 6), marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_the_same_operator(shape):
     pytest.importorskip("jax_finufft")
     with jax.enable_x64():

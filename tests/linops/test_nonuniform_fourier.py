@@ -161,6 +161,7 @@ def test_frames_with_their_own_positions():
             assert relative(got[frame, coil], matrix @ fs[frame, coil].ravel()) < 1e-4
 
 
+@pytest.mark.slow
 def test_gradient_in_positions_through_the_constructor_and_the_pytree():
     shape = (7, 8)
     with jax.enable_x64(True):

@@ -39,6 +39,7 @@ def test_each_coil_sees_the_weighted_image(sets):
         np.testing.assert_allclose(got, expected, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_normal_operator_goes_through_the_toeplitz_form():
     with jax.enable_x64():
         maps, image = numbers(1, COILS, *SHAPE), numbers(2, *SHAPE)
