@@ -41,6 +41,7 @@ def from_centre():
     return y[:, None], x, np.hypot(y[:, None], x)
 
 
+@pytest.mark.slow
 def test_polynomial_and_projections_of_lead_are_finite():
     spectrum = ct.tube_spectrum(80)
     assert np.all(np.isfinite(ct.water_polynomial(spectrum, 60.0, 60.0, material="lead")))

@@ -57,6 +57,7 @@ def _hessian(f, x) -> np.ndarray:
     return np.asarray(quick_jit(jax.jacobian(f.grad))(x)).reshape(x.size, x.size)
 
 
+@pytest.mark.slow
 def test_diagonals_and_majorisers_of_the_priors() -> None:
     with jax.enable_x64(True):
         x, kappa = _volume()

@@ -140,6 +140,7 @@ def test_nuclear_norm_of_groups_equals_that_of_numpy(rows) -> None:
     np.testing.assert_allclose(quick_jit(GroupNuclear())(x), singular.sum(), rtol=2e-6)
 
 
+@pytest.mark.slow
 def test_coupling_of_channels() -> None:
     x = noise(3, 7, 8).astype(np.float32)
     jacobian = differences(x, (1, 2), (1.0, 0.5))

@@ -31,6 +31,7 @@ def run(f, length, **options):
     return nn.deep_image_prior(network, f, inputs, length, key=KEY, **options)
 
 
+@pytest.mark.slow
 def test_it_stops_at_the_discrepancy_and_denoises():
     truth, noisy = problem()
     f = LeastSquares(None, noisy)

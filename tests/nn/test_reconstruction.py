@@ -43,6 +43,7 @@ def test_unrolled_equals_the_steps_written_out():
     np.testing.assert_allclose(module(OPERATOR, DATA, start, weights), x, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_step_sizes_and_all_networks_are_trained():
     stack = nn.stacked(unet, 2, jax.random.key(3))
     module = nn.UnrolledProximalGradient(stack, steps=2, shared=False)

@@ -81,6 +81,7 @@ def test_the_diagonal_majorises_the_hessian() -> None:
         np.testing.assert_allclose(tight @ np.ones(8), 0, atol=1e-12)  # it cannot be smaller
 
 
+@pytest.mark.slow
 def test_surrogates_descend_monotonically_and_momentum_keeps_its_bound() -> None:
     with jax.enable_x64(True):
         f, penalty, x0 = _weighted_problem()
