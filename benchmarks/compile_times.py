@@ -45,7 +45,7 @@ class Terms(NamedTuple):
     """1/2 ||A x - m||^2 + weight penalty(x), perhaps x >= 0, and what methods need of it."""
 
     fidelity: Any
-    penalty: Functional
+    penalty: Any
     """with a prox"""
     smooth: Functional
     """in its place for gradients"""
@@ -55,7 +55,7 @@ class Terms(NamedTuple):
     @property
     def blocks(self) -> tuple[Functional, LinearOperator]:
         """(g, D) of the penalty g(D x)."""
-        return self.penalty.split(self.start.dtype)  # type: ignore[attr-defined]
+        return self.penalty.split(self.start.dtype)
 
     @property
     def both(self) -> tuple[Functional, LinearOperator]:
@@ -70,11 +70,11 @@ def terms(case: str, arrays: dict, numbers: dict) -> Terms:
     f = {"deblur": blur_fidelity, "mri": mri_fidelity}.get(case)
     fidelity = ct_shear(arrays, numbers) if f is None else f(arrays)
     if case in ("deblur", "ct-tv"):
-        penalty: Functional = weight * TotalVariation(x0.shape, tolerance=0.0, iterations=20)
+        penalty: Any = weight * TotalVariation(x0.shape, tolerance=0.0, iterations=20)
         smooth: Functional = weight * HuberTotalVariation(x0.shape, DELTA)
     else:
         penalty = weight * WaveletL1(x0.shape, "db4", LEVELS, approximation=1.0)
-        _, wavelets = penalty.split(x0.dtype)  # type: ignore[attr-defined]
+        _, wavelets = penalty.split(x0.dtype)
         smooth = weight * Huber(DELTA) @ wavelets
     constraint = Zero() if case == "mri" else NonNegative()
     return Terms(fidelity, penalty, smooth, constraint, x0)
@@ -82,8 +82,8 @@ def terms(case: str, arrays: dict, numbers: dict) -> Terms:
 
 def ct_shear(arrays: dict, numbers: dict) -> LeastSquares:
     """The scan by a projector whose weights are not negative, as row and column sums need."""
-    scaled, data = ct_fidelity(arrays, numbers).operator, arrays["data"]
-    geometry = scaled.operator.geometry  # type: ignore[union-attr]
+    scaled: Any = ct_fidelity(arrays, numbers).operator
+    geometry, data = scaled.operator.geometry, arrays["data"]
     return LeastSquares(numbers["operator_scale"] * ct.XRayTransform(geometry, "shear"), data)
 
 

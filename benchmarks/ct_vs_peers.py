@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from peers.environment import Worker, environment
+from peers.environment import Worker, install, requirements
 
 HERE = Path(__file__).parent
 CASES = ("parallel", "parallel-large", "slices", "fan", "cone")
@@ -69,21 +68,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
     parser.add_argument("--output", type=Path, default=Path("results/ct_vs_peers.json"))
     return parser.parse_args()
-
-
-def requirements(package: str) -> list[str]:
-    return (HERE / "requirements" / f"ct_{package}.txt").read_text().split()
-
-
-def install(packages: set[str], pip: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Pythons that have each package, and why others have not."""
-    pythons, missing = {}, {}
-    for package in sorted(packages):
-        try:
-            pythons[package] = environment(f"ct-{package}", [[*pip, *requirements(package)]])
-        except (subprocess.CalledProcessError, OSError) as error:
-            missing[package] = f"pip did not install {' '.join(requirements(package))}: {error}"
-    return pythons, missing
 
 
 def peer_geometry(peer: Peer, geometry: Any) -> Any:
@@ -241,7 +225,7 @@ def main() -> None:
     wanted = {peer.package for peer in PEERS if set(peer.cases) & set(chosen.only)}
     if chosen.peers is not None:
         wanted &= set(chosen.peers)
-    pythons, missing = install(wanted, chosen.pip.split())
+    pythons, missing = install("ct", wanted, chosen.pip.split())
     import jax
     from ct_cases import cases
 
@@ -253,7 +237,7 @@ def main() -> None:
         "machine": platform.machine(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
-        "requirements": {package: requirements(package) for package in pythons},
+        "requirements": {package: requirements("ct", package) for package in pythons},
         "not_run": NOT_RUN | missing,
         "cases": {},
     }

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.environment import Worker, environment
+from peers.environment import Worker, install, requirements
 
 HERE = Path(__file__).parent
 CASES = ("sense", "volume", "poisson", "lines", "radial", "wavelet", "batch")
@@ -52,21 +51,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
     parser.add_argument("--output", type=Path, default=Path("results/mri_vs_peers.json"))
     return parser.parse_args()
-
-
-def requirements(package: str) -> list[str]:
-    return (HERE / "requirements" / f"mri_{package}.txt").read_text().split()
-
-
-def install(packages: list[str], pip: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Pythons that have each package, and why others have not."""
-    pythons, missing = {}, {}
-    for package in packages:
-        try:
-            pythons[package] = environment(f"mri-{package}", [[*pip, *requirements(package)]])
-        except (subprocess.CalledProcessError, OSError) as error:
-            missing[package] = f"pip did not install {' '.join(requirements(package))}: {error}"
-    return pythons, missing
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -188,7 +172,7 @@ def main() -> None:
     chosen = options()
     if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peers
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
-    pythons, missing = install(chosen.peers, chosen.pip.split())
+    pythons, missing = install("mri", chosen.peers, chosen.pip.split())
     import jax
     from mri_cases import cases
 
@@ -200,7 +184,7 @@ def main() -> None:
         "machine": platform.machine(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
-        "requirements": {package: requirements(package) for package in pythons},
+        "requirements": {package: requirements("mri", package) for package in pythons},
         "not_run": missing,
         "cases": {},
     }

@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.environment import Worker, environment
+from peers.environment import Worker, install, requirements
 
 HERE = Path(__file__).parent
 PEERS = {"FINUFFT": "finufft", "SigPy": "sigpy", "torchkbnufft": "torchkbnufft"}
@@ -44,21 +43,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
     parser.add_argument("--output", type=Path, default=Path("results/nufft_vs_peers.json"))
     return parser.parse_args()
-
-
-def requirements(package: str) -> list[str]:
-    return (HERE / "requirements" / f"nufft_{package}.txt").read_text().split()
-
-
-def install(packages: list[str], pip: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Pythons that have each package, and why others have not."""
-    pythons, missing = {}, {}
-    for package in packages:
-        try:
-            pythons[package] = environment(f"nufft-{package}", [[*pip, *requirements(package)]])
-        except (subprocess.CalledProcessError, OSError) as error:
-            missing[package] = f"pip did not install {' '.join(requirements(package))}: {error}"
-    return pythons, missing
 
 
 def scan(quick: bool) -> dict[str, np.ndarray]:
@@ -229,7 +213,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peers
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
     wanted = sorted(PEERS.values()) if chosen.peers is None else chosen.peers
-    pythons, missing = install(wanted, chosen.pip.split())
+    pythons, missing = install("nufft", wanted, chosen.pip.split())
     import jax
 
     report: dict[str, Any] = {
@@ -239,7 +223,7 @@ def main() -> None:
         "machine": platform.machine(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
-        "requirements": {package: requirements(package) for package in pythons},
+        "requirements": {package: requirements("nufft", package) for package in pythons},
         "not_run": missing,
         "accuracies": {},
     }

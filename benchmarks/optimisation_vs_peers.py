@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from optimisation_problems import GAP, WATCHED, Problem, Variant, objective, problems
-from peers.environment import Worker, environment
+from peers.environment import Worker, install, requirements
 
 HERE = Path(__file__).parent
 CASES = ("deblur", "ct-tv", "ct-wavelet", "mri")
@@ -98,22 +97,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--pip", default="", help="more options for pip, e.g. an index of wheels")
     parser.add_argument("--output", type=Path, default=Path("results/optimisation_vs_peers.json"))
     return parser.parse_args()
-
-
-def requirements(package: str) -> list[str]:
-    return (HERE / "requirements" / f"optimisation_{package}.txt").read_text().split()
-
-
-def install(packages: set[str], pip: list[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Pythons that have each package, and why others have not."""
-    pythons, missing = {}, {}
-    for package in sorted(packages):
-        try:
-            wanted = [[*pip, *requirements(package)]]
-            pythons[package] = environment(f"optimisation-{package}", wanted)
-        except (subprocess.CalledProcessError, OSError) as error:
-            missing[package] = f"pip did not install {' '.join(requirements(package))}: {error}"
-    return pythons, missing
 
 
 def settings(peer: Peer, problem: Problem, threads: int) -> dict[str, Any]:
@@ -272,7 +255,7 @@ def main() -> None:
     wanted = {peer.package for peer in PEERS if peer.case in chosen.only}
     if chosen.peers is not None:
         wanted &= set(chosen.peers)
-    pythons, missing = install(wanted, chosen.pip.split())
+    pythons, missing = install("optimisation", wanted, chosen.pip.split())
     import jax
     from optimisation_report import show, verdicts
     from timing import print_table
@@ -285,7 +268,7 @@ def main() -> None:
         "machine": platform.machine(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
-        "requirements": {package: requirements(package) for package in pythons},
+        "requirements": {package: requirements("optimisation", package) for package in pythons},
         "not_run": NOT_RUN | missing,
         "cases": {},
     }

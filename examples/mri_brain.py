@@ -26,7 +26,6 @@ import numpy as np
 from jaxrecon import mri, nn, plot, solve
 from jaxrecon.functionals import GroupL21, LeastSquares, WaveletL1, Zero
 from jaxrecon.linops import FiniteDifference
-from jaxrecon.linops.fourier import ifft_centred
 from jaxrecon.solvers import conjugate_gradient, fista, pd3o
 
 CHOICES = {
@@ -58,10 +57,6 @@ def classical(name: str, choice: float, scan: brain.Scan, maps: jax.Array) -> ja
         )
         x = solve(method, x0, STEPS)[0]
     return jnp.abs(x)
-
-
-def zero_filled(scan: brain.Scan) -> jax.Array:
-    return jnp.linalg.norm(ifft_centred(scan.kspace, (-2, -1)), axis=0)
 
 
 def quality(x: jax.Array, truth: jax.Array) -> tuple[float, ...]:
@@ -106,7 +101,7 @@ def run(
         report(f"{fold}-fold, chosen on validation (value, dB)")
         best = chosen(fold, report)
         methods: dict[str, Callable] = {
-            "zero-filled": lambda scan, maps: over_slices(zero_filled)(scan)
+            "zero-filled": lambda scan, maps: over_slices(lambda s: mri.zero_filled(s.kspace))(scan)
         }
         for name, choice in best.items():
             methods[name] = over_slices(partial(classical, name, choice))

@@ -81,9 +81,8 @@ def tissues() -> np.ndarray:
 def random_head(key: jax.Array) -> Head:
     contrast, stretch, bending, coils = jax.random.split(key, 4)
     tr, te = jax.random.uniform(contrast, (2,), minval=0.0, maxval=1.0)
-    density, t1, t2 = jnp.asarray([[0.86, 0.77, 1.0], [0.833, 0.5, 2.569], [0.083, 0.07, 0.329]])
     repetition, echo = 0.4 * 12.0**tr, 0.01 + 0.1 * te * tr  # T1 to T2 weighting, in s
-    signals = density * (1 - jnp.exp(-repetition / t1)) * jnp.exp(-echo / t2)
+    signals = simulate.spin_echo_signals(repetition, echo)
     grid = jnp.stack(jnp.meshgrid(*(jnp.arange(n) - n / 2 for n in FINE), indexing="ij"))
     scale = jax.random.uniform(stretch, (2, 1, 1), minval=-0.08, maxval=0.08)
     smooth = [

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,25 @@ def environment(name: str, requirements: Sequence[Sequence[str]]) -> Path:
         subprocess.run(command, check=True)
     stamp.write_text(wanted)
     return python
+
+
+def requirements(group: str, package: str) -> list[str]:
+    """What benchmarks/requirements/GROUP_PACKAGE.txt names, with its versions."""
+    return (CACHE.parent / "requirements" / f"{group}_{package}.txt").read_text().split()
+
+
+def install(
+    group: str, packages: Iterable[str], pip: list[str]
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Pythons that have each package in an environment of its own, and why others have not."""
+    pythons, missing = {}, {}
+    for package in sorted(packages):
+        wanted = requirements(group, package)
+        try:
+            pythons[package] = environment(f"{group}-{package}", [[*pip, *wanted]])
+        except (subprocess.CalledProcessError, OSError) as error:
+            missing[package] = f"pip did not install {' '.join(wanted)}: {error}"
+    return pythons, missing
 
 
 class Worker:

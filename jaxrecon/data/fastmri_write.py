@@ -78,14 +78,16 @@ def fastmri_from_kspace(
         if mask.shape != (columns,):
             raise ValueError(f"{what} expected a mask of ({columns},), got {mask.shape}.")
     image = _root_sum_of_squares(kspace, image_shape) if target else None
-    image_size = tuple(
-        v * m / n if m > 1 else v for v, m, n in zip(size, image_shape, shape, strict=True)
+    depth, height, width = (float(v) for v in size)
+    z, y, x = (
+        v * m / n if m > 1 else v
+        for v, m, n in zip((depth, height, width), image_shape, shape, strict=True)
     )
     header = FastMRIHeader(
         shape,
-        tuple(float(v) for v in size),  # type: ignore[arg-type]
+        (depth, height, width),
         image_shape,
-        image_size,  # type: ignore[arg-type]
+        (z, y, x),
         centre,
         end - first,
         acquisition,

@@ -16,8 +16,8 @@ from flax import nnx
 
 from jaxrecon import data, nn, train
 from jaxrecon.train import loop
-from jaxrecon.train.interrupts import held_interrupts
 from jaxrecon.train.step import make_step
+from tests.train.test_interrupts import interrupt
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((24, 3)).astype(np.float32)
@@ -108,10 +108,6 @@ def at_the_end_of_step(number, action):
     return make
 
 
-def interrupt():
-    signal.raise_signal(signal.SIGINT)
-
-
 def test_an_interrupt_within_a_step_leaves_a_checkpoint_of_it(whole, tmp_path, monkeypatch):
     options = {"average": 0.9, "validate": validate, "patience": 3, "every": 4}
     options |= {"checkpoints": tmp_path}
@@ -148,34 +144,6 @@ def test_a_step_that_fails_with_the_memory_of_the_state_keeps_the_last_record(
         assert kept.latest() == 4
         kept.close()
         np.testing.assert_array_equal(weights(run(**options)), weights(whole))
-
-
-def test_an_interrupt_waits_for_the_end_of_a_block_but_a_second_does_not():
-    done = []
-
-    def nested():
-        with held_interrupts():
-            with held_interrupts():
-                interrupt()
-                done.append("inner")
-            done.append("outer")
-
-    def impatient():
-        with held_interrupts():
-            interrupt()
-            interrupt()
-            done.append("not reached")
-
-    for block in (nested, impatient):
-        with pytest.raises(KeyboardInterrupt):
-            block()
-    assert done == ["inner", "outer"]
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with held_interrupts():
-            interrupt()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def damage(folder, how):

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrecon.ct.geometry import Geometry
+from jaxrecon.ct.geometry import FanGeometry, VectorGeometry
 from jaxrecon.ct.projectors.bspline import least_squares_filter
 from jaxrecon.ct.projectors.fourier import zeros_after
 from jaxrecon.ct.projectors.sheared_views import embed, extract, side_of
@@ -35,6 +35,9 @@ from jaxrecon.linops.kaiser_bessel import fast_length
 
 _STEPS = 0.4  # of the slope from 0 to 1, a pixel of the side
 _BLOCK = 2**17  # complex numbers of each orientation worked on at a time: bounds the memory
+
+
+PlanarGeometry = FanGeometry | VectorGeometry
 
 
 class Grid(NamedTuple):
@@ -64,7 +67,7 @@ class Grid(NamedTuple):
         return 2, self.slopes, self.length
 
 
-def grid_of(geometry: Geometry) -> Grid:
+def grid_of(geometry: PlanarGeometry) -> Grid:
     """The grid that holds the four taps in t and in X around each line that meets the image."""
     side = side_of(geometry)
     steps = max(2, int(np.ceil(_STEPS * side)))
@@ -140,7 +143,7 @@ def _by_frequency(step: Any, x: jax.Array, wanted: int, grid: Grid) -> jax.Array
     return jax.lax.scan(add, zeros_after(x, (2, wanted, x.shape[2])), blocks)[0]
 
 
-def linogram(image: jax.Array, geometry: Geometry) -> jax.Array:
+def linogram(image: jax.Array, geometry: PlanarGeometry) -> jax.Array:
     """B-spline coefficients of q(t, X), in pixels: (2, slopes, length)."""
     grid = grid_of(geometry)
     tables = _tables(grid)
@@ -160,7 +163,7 @@ def linogram(image: jax.Array, geometry: Geometry) -> jax.Array:
     return jnp.fft.irfft(q, n=grid.length)
 
 
-def spread_linogram(q: jax.Array, geometry: Geometry) -> jax.Array:
+def spread_linogram(q: jax.Array, geometry: PlanarGeometry) -> jax.Array:
     """The adjoint of :func:`linogram`: (2, slopes, length) to an image."""
     grid = grid_of(geometry)
     tables = _tables(grid)

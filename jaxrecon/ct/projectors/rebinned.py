@@ -16,21 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.matched import matched
-from jaxrecon.ct.geometry import Geometry
 from jaxrecon.ct.projectors.bspline import TAPS, locate, tap_weights
-from jaxrecon.ct.projectors.linogram import grid_of, linogram, spread_linogram
+from jaxrecon.ct.projectors.linogram import PlanarGeometry, grid_of, linogram, spread_linogram
 from jaxrecon.ct.projectors.sheared_views import middle_in_square
 
 
-def _places(geometry: Geometry) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _places(geometry: PlanarGeometry) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Of each ray: its place among the slopes and the positions, and its length per row in mm.
 
     The length is 0 for rays that miss the image.
     """
     grid = grid_of(geometry)
     point, direction = geometry.all_view_rays()
-    size = geometry.pixel_size[::-1]  # type: ignore[attr-defined]
-    point = (point - geometry.centre) / size  # type: ignore[attr-defined]
+    size = geometry.pixel_size[::-1]
+    point = (point - geometry.centre) / size
     along = direction / size
     (x, y), (ax, ay) = jnp.moveaxis(point, -1, 0), jnp.moveaxis(along, -1, 0)
     steep = jnp.abs(ax) > jnp.abs(ay)  # across y: a line of the transposed image
@@ -50,7 +49,7 @@ def _places(geometry: Geometry) -> tuple[jax.Array, jax.Array, jax.Array]:
     return slope, jnp.where(inside, middle, 0) + start, jnp.where(inside, length, 0)
 
 
-def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
+def _project(geometry: PlanarGeometry, image: jax.Array) -> jax.Array:
     if jnp.iscomplexobj(image):
         return jax.lax.complex(_project(geometry, image.real), _project(geometry, image.imag))
     grid = grid_of(geometry)
@@ -68,7 +67,7 @@ def _project(geometry: Geometry, image: jax.Array) -> jax.Array:
     return length * total
 
 
-def _backproject(geometry: Geometry, sinogram: jax.Array) -> jax.Array:
+def _backproject(geometry: PlanarGeometry, sinogram: jax.Array) -> jax.Array:
     if jnp.iscomplexobj(sinogram):
         parts = (_backproject(geometry, part) for part in (sinogram.real, sinogram.imag))
         return jax.lax.complex(*parts)

@@ -86,11 +86,11 @@ def interpolate(spectra: jax.Array, taps: Taps, grid: Grid) -> jax.Array:
     def along(remaining: tuple[int, ...], start: jax.Array) -> jax.Array:
         if not remaining:
             return spectra.at[start].get(mode="promise_in_bounds")
-        axis, total = remaining[0], None
-        for tap in range(grid.taps):
-            part = weights[axis, tap] * along(remaining[1:], start + tap * strides[axis])
-            total = part if total is None else total + part
-        return total  # type: ignore[return-value]
+        axis, rest = remaining[0], remaining[1:]
+        total = weights[axis, 0] * along(rest, start)
+        for tap in range(1, grid.taps):
+            total = total + weights[axis, tap] * along(rest, start + tap * strides[axis])
+        return total
 
     if len(combinations) == 1:
         return along(axes, taps.start)

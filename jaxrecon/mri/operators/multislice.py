@@ -89,22 +89,22 @@ class MultiSlice(LinearOperator):
         return struct(self.maps.shape[1:], as_complex(self.maps.dtype))
 
     def apply(self, x: Any) -> jax.Array:
-        each, all_ = self._axes
-        y = _along(fft_centred, self.maps * x[:, None], tuple(a + 2 for a in each))
-        y = _along(fft_centred, jnp.sum(self._blips * y, axis=0), tuple(a + 1 for a in all_))
+        each, together = self._axes
+        y = _along(fft_centred, self.maps * x[:, None], each)
+        y = _along(fft_centred, jnp.sum(self._blips * y, axis=0), together)
         return jnp.where(self.mask, y, 0)
 
     def adjoint(self, y: Any) -> jax.Array:
-        each, all_ = self._axes
-        y = _along(ifft_centred, jnp.where(self.mask, y, 0), tuple(a + 1 for a in all_))
-        x = _along(ifft_centred, self._blips.conj() * y, tuple(a + 2 for a in each))
+        each, together = self._axes
+        y = _along(ifft_centred, jnp.where(self.mask, y, 0), together)
+        x = _along(ifft_centred, self._blips.conj() * y, each)
         return jnp.sum(self.maps.conj() * x, axis=1)
 
     @property
     def _axes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Axes of the image on which the phases depend, and the others."""
-        each = tuple(a for a in (0, 1) if self.phases.shape[1 + a] > 1)
-        return each, tuple(a for a in (0, 1) if a not in each)
+        """Axes on which the phases depend, transformed for each slice; those of their sum."""
+        each = tuple(a for a in (-2, -1) if self.phases.shape[a] > 1)
+        return each, tuple(a for a in (-2, -1) if a not in each)
 
     @property
     def _blips(self) -> jax.Array:

@@ -158,6 +158,9 @@ def temporal_basis(courses: Any, rank: int) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         ValueError: courses without exactly two axes, or a rank out of range.
+
+    Source: the singular value decomposition of simulated courses, Tamir et al. 2017,
+    doi:10.1002/mrm.26102.
     """
     courses = np.asarray(courses)
     rank = check_positive_int(rank, what="temporal_basis", argument="rank")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxrecon.core.checks import check_positive_int
-from jaxrecon.mri.sampling.common import check_acceleration
+from jaxrecon.mri.sampling.checks import check_acceleration
 
 
 def fastmri_random_lines(

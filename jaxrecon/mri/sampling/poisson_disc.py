@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxrecon.mri.sampling.common import (
-    as_pair,
-    centre,
-    check_acceleration,
-    check_calibration,
-    check_size,
-)
+from jaxrecon.core.checks import check_positive_int
+from jaxrecon.mri.sampling.centre import centre
+from jaxrecon.mri.sampling.checks import as_pair, check_acceleration, check_calibration
 
 
 def poisson_disc(
@@ -53,7 +49,7 @@ def poisson_disc(
     doi:10.1002/mrm.22428.
     """
     what = "poisson_disc"
-    ny, nx = (check_size(n, what=what, argument="shape") for n in shape)
+    ny, nx = (check_positive_int(n, what=what, argument="shape") for n in shape)
     cy, cx = as_pair(calibration, what=what, argument="calibration")
     wanted = ny * nx / check_acceleration(acceleration, what=what)
     fixed = centre(ny, cy)[:, None] & centre(nx, cx)

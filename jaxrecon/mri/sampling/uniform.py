@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from jaxrecon.core.checks import check_positive_int
-from jaxrecon.mri.sampling.common import as_pair, centre, check_size
+from jaxrecon.mri.sampling.centre import centre
+from jaxrecon.mri.sampling.checks import as_pair
 
 
 def uniform_lines(
@@ -30,7 +31,7 @@ def uniform_lines(
     et al. 2002, doi:10.1002/mrm.10171.
     """
     what = "uniform_lines"
-    n = check_size(lines, what=what, argument="lines")
+    n = check_positive_int(lines, what=what, argument="lines")
     step = check_positive_int(acceleration, what=what, argument="acceleration")
     return ((np.arange(n) - offset) % step == 0) | centre(n, int(calibration))
 
@@ -66,7 +67,7 @@ def caipirinha(
     Source: Breuer et al. 2006, doi:10.1002/mrm.20787.
     """
     what = "caipirinha"
-    nz, ny = (check_size(n, what=what, argument="shape") for n in shape)
+    nz, ny = (check_positive_int(n, what=what, argument="shape") for n in shape)
     rz, ry = (check_positive_int(r, what=what, argument="acceleration") for r in acceleration)
     cz, cy = as_pair(calibration, what=what, argument="calibration")
     z, y = np.arange(nz)[:, None] - offset[0], np.arange(ny)[None] - offset[1]
@@ -93,7 +94,7 @@ def partial_fourier(lines: int, fraction: float, *, last: bool = True) -> np.nda
 
     Source: Noll, Nishimura and Macovski 1991, doi:10.1109/42.79473.
     """
-    n = check_size(lines, what="partial_fourier", argument="lines")
+    n = check_positive_int(lines, what="partial_fourier", argument="lines")
     if not 0.5 < fraction <= 1:
         raise ValueError(
             f"partial_fourier expected a fraction above 1/2 and at most 1, got {fraction!r}: with "

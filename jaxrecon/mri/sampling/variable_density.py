@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxrecon.mri.sampling.common import (
-    as_pair,
-    centre,
-    check_acceleration,
-    check_calibration,
-    check_size,
-)
+from jaxrecon.core.checks import check_positive_int
+from jaxrecon.mri.sampling.centre import centre
+from jaxrecon.mri.sampling.checks import as_pair, check_acceleration, check_calibration
 
 
 def variable_density_lines(
@@ -39,7 +35,7 @@ def variable_density_lines(
     Source: Lustig, Donoho and Pauly 2007, doi:10.1002/mrm.21391.
     """
     what = "variable_density_lines"
-    n = check_size(lines, what=what, argument="lines")
+    n = check_positive_int(lines, what=what, argument="lines")
     radius = np.abs(np.arange(n) - n // 2) / max(n // 2, 1)
     fixed = centre(n, int(calibration))
     return _drawn(radius, fixed, acceleration, power, seed, what)
@@ -70,7 +66,7 @@ def variable_density(
         ValueError: as :func:`variable_density_lines`.
     """
     what = "variable_density"
-    ny, nx = (check_size(n, what=what, argument="shape") for n in shape)
+    ny, nx = (check_positive_int(n, what=what, argument="shape") for n in shape)
     cy, cx = as_pair(calibration, what=what, argument="calibration")
     y, x = (np.abs(np.arange(n) - n // 2) / max(n // 2, 1) for n in (ny, nx))
     radius = np.hypot(y[:, None], x)

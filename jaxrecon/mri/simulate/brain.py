@@ -74,18 +74,18 @@ def brain_maps() -> BrainMaps:
     return BrainMaps(t1, grey, white, fluid)
 
 
-def spin_echo_signals(repetition_time: float, echo_time: float) -> np.ndarray:
+def spin_echo_signals(repetition_time: Any, echo_time: Any) -> jax.Array:
     """Signals of grey matter, white matter and fluid: PD (1 - exp(-TR / T1)) exp(-TE / T2), (3,).
 
     Args:
-        repetition_time: s, e.g. 0.5 for T1 weighting, 4 for T2 and proton density.
-        echo_time: s, e.g. 0.01 for T1 and proton density, 0.1 for T2.
+        repetition_time: s, traced, e.g. 0.5 for T1 weighting, 4 for T2 and proton density.
+        echo_time: s, traced, e.g. 0.01 for T1 and proton density, 0.1 for T2.
 
     Source of the tissue parameters (1.5 T): BrainWeb; Kwan, Evans and Pike 1999,
     doi:10.1109/42.816072.
     """
     density, t1, t2 = _TISSUES.T
-    return density * (1 - np.exp(-repetition_time / t1)) * np.exp(-echo_time / t2)
+    return density * (1 - jnp.exp(-repetition_time / t1)) * jnp.exp(-echo_time / t2)
 
 
 def brain_slices(

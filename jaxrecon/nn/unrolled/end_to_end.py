@@ -72,7 +72,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
         norm = jnp.sqrt(square + jnp.finfo(square.dtype).tiny)
         return found / norm
 
-    def __call__(  # type: ignore[override]
+    def __call__(  # type: ignore[override]  # masks in the place of one operator for all items
         self,
         kspace: jax.Array,
         mask: Any,

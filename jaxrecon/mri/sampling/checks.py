@@ -1,18 +1,10 @@
-"""What the sampling patterns share: the calibration region, and their checks."""
+"""Checks of what is asked of a sampling pattern, in plain words."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-
-from jaxrecon.core.checks import check_positive_int
-
-
-def centre(n: int, count: int) -> np.ndarray:
-    """(n,) booleans: `count` entries around the origin, entry n // 2."""
-    index = np.arange(n) - (n // 2 - count // 2)
-    return (index >= 0) & (index < count)
 
 
 def as_pair(value: Any, *, what: str, argument: str) -> tuple[int, int]:
@@ -21,10 +13,6 @@ def as_pair(value: Any, *, what: str, argument: str) -> tuple[int, int]:
     if len(pair) != 2 or any(int(v) != v or v < 0 for v in pair):
         raise ValueError(f"{what} expected {argument} as one or two whole numbers, got {value!r}.")
     return int(pair[0]), int(pair[1])
-
-
-def check_size(n: Any, *, what: str, argument: str) -> int:
-    return check_positive_int(n, what=what, argument=argument)
 
 
 def check_acceleration(acceleration: Any, *, what: str) -> float:
