@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 from examples import (
     expectation_maximisation,
     low_rank_dynamic,
+    optimisation_classics,
     optimisation_methods,
     smooth_methods,
     splitting_methods,
@@ -57,6 +58,23 @@ def test_all_methods_descend_on_the_ct_problem(tmp_path):
     assert len(results) == sum(len(family) for family in optimisation_methods.methods().values())
     for name, result in results.items():
         assert -1e-9 < result["gap"][-1] < 0.5, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quadratic", "poisson"])
+def test_the_classical_methods_descend_too(tmp_path, name):
+    classics = {
+        "quadratic": (optimisation_classics.quadratic, 7),
+        "poisson": (optimisation_classics.poisson, 6),
+    }
+    run, count = classics[name]
+    results, _ = run(tmp_path, size=32, views=24, seconds=0.2)
+    assert len(results) == count
+    for method, result in results.items():
+        assert abs(result["gap"][0] - 1) < 1e-3, method
+        assert result["gap"][-1] < 0.1, method
+        assert result["psnr"].max() > result["psnr"][0] + 1, method
+    assert drawn(tmp_path, f"optimisation_methods_{name}")
 
 
 @pytest.mark.slow

@@ -156,5 +156,7 @@ def test_bad_input():
         nn.DRUNet((), rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="dims must be 2 or 3"):
         nn.Convolution(1, 1, dims=1, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match="as many axes"):
+    with pytest.raises(ValueError, match="expected 3 channels"):
         nn.convolve(jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 3, 1)))
+    with pytest.raises(ValueError, match="as many axes"):
+        nn.convolve(jnp.ones((1, 4, 4, 2)), jnp.ones((3, 2, 1)))
