@@ -189,9 +189,9 @@ def reconstruct(module: Any, scan: Scan) -> jax.Array:
 
 
 def loss(module: Any, scan: Scan, key: jax.Array) -> jax.Array:
-    """1 - SSIM and the mean error of all coils, each image in units of its largest value."""
+    """1 - SSIM and the mean error of magnitudes, each image in units of its largest value."""
     span = jnp.max(scan.truth, axis=IMAGE, keepdims=True)
-    x = module(scan.kspace, scan.mask, scan.centre) / span
+    x = reconstruct(module, scan) / span
     truth = scan.truth / span
     return 1 - jnp.mean(metrics.ssim(x, truth, 1.0)) + jnp.mean(jnp.abs(x - truth))
 

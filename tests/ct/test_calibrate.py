@@ -60,6 +60,7 @@ def test_centre_of_rotation_of_a_parallel_beam(noise):
     assert found.misfit[-1] < 0.5 * found.misfit[0] + 2 * noise
 
 
+@pytest.mark.slow
 def test_large_error_of_the_centre_is_searched_first():
     start = ct.parallel_beam((64, 64), 90, bins=110)
     data = measure(body(32.0), start.replace(offset=-13.7), 0.01)
@@ -82,6 +83,7 @@ def test_angles_and_centre_together(noise):
     assert float(jnp.mean(found.angles - start.angles)) == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_axis_shift_and_tilt_of_a_fan():
     start = ct.fan_beam((48, 48), 90, 150.0, 75.0).replace(tilt=0.0)
     data = measure(body(24.0), start.replace(axis_shift=2.3, tilt=0.05), 0.001)

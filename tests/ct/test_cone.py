@@ -63,6 +63,7 @@ def both_models(geometry, x, y):
     return planes, (raw_forward(geometry, x), raw_adjoint(geometry, y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CASES))
 def test_agrees_with_joseph(name):
     with jax.enable_x64(True):

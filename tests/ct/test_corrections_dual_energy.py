@@ -116,6 +116,7 @@ def test_basis_of_alvarez_and_macovski():
         np.testing.assert_allclose(table @ fit, mu, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_any_material_at_any_energy_from_two_others():
     """Water, acrylic and aluminium, seen as photoelectric effect and scattering."""
     spectra, _ = two_spectra()

@@ -43,6 +43,7 @@ def rms(image):
     return float(np.sqrt(np.mean(np.asarray(image)[scan()[-1]] ** 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stripes", ["full", "partial"])
 @pytest.mark.parametrize(
     ("name", "factors", "cost"),

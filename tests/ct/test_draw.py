@@ -98,6 +98,7 @@ def test_cone_in_space(detector):
     assert axes.get_zlabel() == "z / mm"
 
 
+@pytest.mark.slow
 def test_every_other_kind_is_drawn_into_given_axes():
     import matplotlib.pyplot as plt
 

@@ -29,6 +29,7 @@ def test_a_disc_off_centre_comes_back_with_its_attenuation():
     assert abs(float(image[inside].mean()) - 0.02) < 2e-4
 
 
+@pytest.mark.slow
 def test_shepp_logan_at_the_size_of_the_comparison():
     scan = ct.parallel_beam((256, 256), 180, bins=364)
     phantom = phantoms.shepp_logan(256)

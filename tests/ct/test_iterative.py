@@ -119,6 +119,7 @@ def test_subsets_are_the_rows_of_the_projector(model) -> None:
     np.testing.assert_array_equal(subsets.rows(1), [2, 6, 10])
 
 
+@pytest.mark.slow
 def test_penalised_least_squares_has_one_minimiser_for_every_method() -> None:
     """Quadratic smoothness: separable surrogates, FISTA and conjugate gradients, float64."""
     with jax.enable_x64(True):

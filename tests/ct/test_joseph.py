@@ -96,6 +96,7 @@ def test_exact_integrals_of_a_blob_and_an_ellipsoid(name):
     assert abs((got[inner] / exact[inner]).mean() - 1) < 0.008
 
 
+@pytest.mark.slow
 def test_error_falls_with_resolution():
     errors = []
     for n in (12, 24, 48):
@@ -148,6 +149,7 @@ def test_chunks_do_not_change_the_result(monkeypatch, chunk):
     np.testing.assert_allclose(quick_jit(adjoint)(geometry, y), x_back, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tilted, laminography], ids=["tilted", "laminography"])
 def test_gradients_in_all_fields(make):
     with jax.enable_x64(True):

@@ -38,6 +38,7 @@ def test_shepp_logan_against_exact_integrals(beam, model, tolerance):
     assert relative(project(image, geometry, model), exact) < tolerance
 
 
+@pytest.mark.slow
 @planar
 def test_error_falls_with_resolution(model):
     errors = []
@@ -151,6 +152,7 @@ def test_tiny_images(shape):
         assert float(p.max()) > 0.8
 
 
+@pytest.mark.slow
 def test_oblong_pixels_of_a_fan():
     """Slopes and positions count in pixels, so that their ratio does not matter: here 1 to 5."""
     with jax.enable_x64(True):
@@ -182,6 +184,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_dot_test_in_both_precisions(name):
     for x64, tolerance in ((False, 1e-6), (True, 1e-14)):

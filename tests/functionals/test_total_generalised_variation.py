@@ -99,6 +99,7 @@ def reconstruct(method: Any, start: Any) -> Any:
     return solve(method, start, 1500)[0][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth", [False, True])
 def test_a_ramp_comes_back_without_staircases(smooth) -> None:
     """min 1/2 ||x - v||^2 + TGV(x) from a noisy ramp; total variation makes plateaus of it."""

@@ -50,6 +50,7 @@ def test_transmission_is_the_likelihood_ratio(background) -> None:
         assert 0 <= exact(matched) < 1e-14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [0.0, 3.0])
 def test_curvatures_majorise_and_are_the_least_that_do(background) -> None:
     with jax.enable_x64(True):

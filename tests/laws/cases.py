@@ -53,8 +53,8 @@ class MethodCase(NamedTuple):
     iterations: int
     tolerance: float
     """on |x - minimiser| / |minimiser| in float64 after `iterations`."""
-    slow_derivatives: bool = False
-    """whether another entry stands for its derivatives in every run, and this one is for -m slow"""
+    variant: bool = False
+    """whether another entry of the same code stands for it in the laws that compile most"""
 
 
 def lowers_for_accelerators(function: Callable, *arguments: Any) -> None:

@@ -13,7 +13,13 @@ import pytest
 from jaxrecon import solve, struct
 from jaxrecon.core.checks import struct_of
 from jaxrecon.core.vectors import inner, norm, subtract
-from tests.laws.cases import MethodCase, collect, lowers_for_accelerators, quick_jit
+from tests.laws.cases import (
+    MethodCase,
+    collect,
+    lowers_for_accelerators,
+    quick_jit,
+    variants_slowly,
+)
 
 CASES = collect("METHODS")
 FEW = 6
@@ -26,12 +32,8 @@ def _each(cases: list) -> Any:
     return pytest.mark.parametrize("case", cases, ids=ids, scope="module")
 
 
-def _slow(case: MethodCase) -> Any:
-    marks = [pytest.mark.slow] if case.slow_derivatives else []
-    return pytest.param(case, marks=marks, id=case.name)
-
-
 each = _each(CASES)
+compiling = _each(variants_slowly(CASES))
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +73,7 @@ def test_converges_to_the_minimiser(case: MethodCase) -> None:
         assert error <= case.tolerance, f"relative error {error:.1e}"
 
 
-@each
+@compiling
 def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: MethodCase) -> None:
     """vmap over everything: operators, data, step sizes and starts of two different problems."""
     with jax.enable_x64(True):
@@ -97,7 +99,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_method_does_not_recompile(case: Me
             _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one)
 
 
-@_each([_slow(case) for case in CASES])
+@compiling
 def test_derivatives_of_the_solution_equal_finite_differences(case: MethodCase) -> None:
     """In operators, data, weights, step sizes and the start at once, forward and reverse."""
     with jax.enable_x64(True):

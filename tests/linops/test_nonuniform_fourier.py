@@ -216,6 +216,7 @@ def test_normal_by_toeplitz():
     assert relative(a.normal(f), a.H(a(f))) < 2e-5
 
 
+@pytest.mark.slow
 def test_circulant_preconditioner_saves_iterations():
     """Steps of conjugate gradients to 1e-4 on a radial scan, which is dense in the middle."""
     shift = 0.05

@@ -99,6 +99,7 @@ def test_voronoi_fills_a_ball_in_space():
     assert np.pi / 6 * 0.9 < weights.sum() / 8**3 < np.pi / 6 * (1 + 1 / 16) ** 3
 
 
+@pytest.mark.slow
 def test_kooshball_gridding_gives_a_ball_its_value():
     n, spokes = 16, 700
     shape = (n, n, n)

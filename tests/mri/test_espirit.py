@@ -132,6 +132,7 @@ def test_two_sets_where_the_object_folds_over():
     assert values[1, 16, 16] < 0.5  # one part only
 
 
+@pytest.mark.slow
 def test_the_derivative_is_right():
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(3, 3, 6, 5)) + 1j * rng.normal(size=(3, 3, 6, 5))

@@ -135,6 +135,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "coils", "acceleration", "replicas"), SIZES)
 def test_cg_sense_and_grappa_reach_their_g_factors(n, coils, acceleration, replicas):
     kspace, maps = phantom_scan(n, coils)

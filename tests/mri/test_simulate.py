@@ -65,6 +65,7 @@ def coils_for(shape, pixel_size, kind):
     return simulate.fit_polynomials(maps, pixel_size, degree=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [None, "exponentials", "polynomials"])
 def test_kspace_is_the_limit_of_transforms_of_ever_finer_images(kind):
     shape = (24, 21)  # even and odd

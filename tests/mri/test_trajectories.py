@@ -236,6 +236,7 @@ def test_delays_of_a_curve_are_right_to_first_order():
     assert np.abs(got - curve(t)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_delays_are_found_where_spokes_cross():
     n, spacing = 32, 200.0 / 32
     maps = loop_maps(4, (16, 16), 200 / 16, radius=60.0, distance=140.0, normalise="peak")

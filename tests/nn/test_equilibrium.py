@@ -214,6 +214,7 @@ def test_contraction_of_complex_images():
     np.testing.assert_allclose(got, expected, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_too_few_steps_are_told():
     operator, data, x0 = batch()
     end = model(length=2, tolerance=1e-7).solve(operator, data, x0)

@@ -152,6 +152,7 @@ def test_steps_of_one_over_l_descend():
     assert values[-1] < 0.95 * values[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_learned_by_fit(name):
     """One gradient step of denoising, trained: all parameters move and the loss falls."""

@@ -64,6 +64,7 @@ def test_total_variation_denoising():
     assert chosen[2] > weights[np.argmax(scores)]
 
 
+@pytest.mark.slow
 def test_tikhonov_deblurring():
     profile = np.exp(-(np.arange(-4, 5) ** 2) / 8)
     kernel = jnp.asarray(np.outer(profile, profile) / profile.sum() ** 2, jnp.float32)

@@ -43,6 +43,7 @@ def test_deviations_too_small_by_half_are_found_out():
     np.testing.assert_allclose(got, expected, atol=5 * np.sqrt(0.25 / N))
 
 
+@pytest.mark.slow
 def test_effective_sample_size_of_autoregressive_chains():
     """n (1 - a) / (1 + a) for x' = a x + noise; the mean over 16 chains, each within some 15 %."""
     rng = np.random.default_rng(1)

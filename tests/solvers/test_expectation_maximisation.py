@@ -147,6 +147,7 @@ def test_map_em_descends_to_the_minimiser_of_scipy(make, reference) -> None:
         np.testing.assert_allclose(images[-1], best.x, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_osem_is_fast_first_and_ends_in_a_cycle() -> None:
     with jax.enable_x64(True):
         f, x0 = _balanced(), jnp.full(5, 5.0)

@@ -133,14 +133,14 @@ METHODS = [
         proximal(lambda f, g, d: fista(f, g, scalar(0.35, d))),
         400,
         1e-8,
-        slow_derivatives=True,
+        variant=True,
     ),
     MethodCase(
         "plug-and-play ADMM",
         proximal(lambda f, g, d: admm(f, g, space(d), scalar(1.0, d))),
         200,
         1e-10,
-        slow_derivatives=True,
+        variant=True,
     ),
     MethodCase("plug-and-play half-quadratic", half_quadratic, 100, 1e-10),
     MethodCase(
@@ -148,7 +148,7 @@ METHODS = [
         by_denoising(lambda f, g, d: gradient_descent(f + g, scalar(0.3, d))),
         300,
         1e-10,
-        slow_derivatives=True,
+        variant=True,
     ),
     MethodCase(
         "RED proximal gradient",
