@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -75,11 +76,7 @@ def wavelet_transform(
     x = jnp.asarray(x)
     axes = as_axes(axes, x.ndim, what="wavelet_transform")
     _check_lengths(x.shape, axes, levels, what="wavelet_transform")
-    for axis in axes:
-        x = _analyse(x, *wavelet_filters(name), axis)
-    if levels == 1:
-        return x
-    return _with_corner(x, wavelet_transform(_corner(x, axes), name, levels - 1, axes), axes)
+    return _of_real_parts(partial(_forward, name, levels), x, axes)
 
 
 @partial(jax.jit, static_argnames=("name", "levels", "axes"))
@@ -90,9 +87,28 @@ def inverse_wavelet_transform(
     y = jnp.asarray(y)
     axes = as_axes(axes, y.ndim, what="inverse_wavelet_transform")
     _check_lengths(y.shape, axes, levels, what="inverse_wavelet_transform")
+    return _of_real_parts(partial(_inverse, name, levels), y, axes)
+
+
+def _of_real_parts(transform: Callable, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Real and imaginary part side by side: the filters are real."""
+    if not jnp.iscomplexobj(x):
+        return transform(x, axes)
+    real, imaginary = transform(jnp.stack([x.real, x.imag]), tuple(a + 1 for a in axes))
+    return jax.lax.complex(real, imaginary)
+
+
+def _forward(name: str, levels: int, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    for axis in axes:
+        x = _analyse(x, *wavelet_filters(name), axis)
+    if levels == 1:
+        return x
+    return _with_corner(x, _forward(name, levels - 1, _corner(x, axes), axes), axes)
+
+
+def _inverse(name: str, levels: int, y: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     if levels > 1:
-        corner = inverse_wavelet_transform(_corner(y, axes), name, levels - 1, axes)
-        y = _with_corner(y, corner, axes)
+        y = _with_corner(y, _inverse(name, levels - 1, _corner(y, axes), axes), axes)
     for axis in reversed(axes):
         y = _synthesise(y, *wavelet_filters(name), axis)
     return y
@@ -158,12 +174,16 @@ def _synthesise(y: jax.Array, low: tuple, high: tuple, axis: int) -> jax.Array:
 
 
 def _wrap(x: jax.Array, before: int, after: int, axis: int) -> jax.Array:
-    """x continued periodically along an axis; more than once around when it is short."""
+    """x continued periodically along an axis; more than once around when it is short.
+
+    It stays an array of its own: inside of the sums over taps each tap would choose between the
+    three parts, which takes longer to compile and to run.
+    """
     n = x.shape[axis]
     if max(before, after) <= n:
         start = jax.lax.slice_in_dim(x, n - before, n, axis=axis)
         end = jax.lax.slice_in_dim(x, 0, after, axis=axis)
-        return jnp.concatenate([start, x, end], axis)
+        return jax.lax.optimization_barrier(jnp.concatenate([start, x, end], axis))
     widths = [(before, after) if a == axis else (0, 0) for a in range(x.ndim)]
     return jnp.pad(x, widths, mode="wrap")
 
