@@ -146,7 +146,7 @@ def methods(case: str) -> dict[str, Callable[[Terms], Any]]:
         "Davis-Yin": lambda t: s.davis_yin(t.constraint, t.penalty, t.fidelity),
         "minimise": lambda t: s.choose([t.fidelity, t.penalty, t.constraint], t.start).method,
     }
-    if case != "mri":  # for real operators
+    if case in ("deblur", "ct-tv"):  # for real operators, and not for the signs of wavelets
         found["PDHG, diagonal"] = diagonal
     if case == "deblur":
         found["PDHG, prox by FFT"] = lambda t: s.primal_dual_hybrid_gradient(

@@ -17,9 +17,9 @@ from jaxrecon.core import LinearOperator, matched, static, struct
 from jaxrecon.core.checks import Space, complex_dtype, describe, is_complex, real_dtype
 from jaxrecon.linops.coefficients import as_coefficients
 
-LARGE = 2**19
-"""Images of more pixels go through the Fourier transform coil by coil, which bounds memory, and on
-a CPU the cache."""
+LARGE = 2**25
+"""Images of more pixels, those of all coils together, go through the Fourier transform coil by
+coil, which bounds memory."""
 
 
 class Sense(LinearOperator):
@@ -229,7 +229,7 @@ def _axes_and_order(mask: jax.Array, ndim: int) -> tuple[tuple[int, ...], tuple[
 
 
 def _large(maps: jax.Array) -> bool:
-    return math.prod(maps.shape[2:]) > LARGE
+    return len(maps) * math.prod(maps.shape[2:]) > LARGE
 
 
 def _sum_together(one: Callable, items: tuple) -> jax.Array:
