@@ -162,7 +162,7 @@ def our_side(case: Case) -> Ours:
         return {
             "forward": lambda: A.apply(x),
             "adjoint": lambda: A.adjoint(y),
-            "pair": lambda: (A.apply(x), A.adjoint(y)),
+            "pair": lambda: A.adjoint(A.apply(x)),
             "normal": lambda: A.normal(x),
             "normal, Toeplitz": lambda: A.normal(x),
             "solve": lambda: cg(A, data, x),
@@ -176,7 +176,7 @@ def our_side(case: Case) -> Ours:
         given = (operator, arrays["image"], arrays["probe"], arrays.get("data"))
         executable, side.compile_seconds[name] = compiled(function, *given)
         result = executable(*given)
-        side.results[name] = np.asarray(result[1] if name == "pair" else result)
+        side.results[name] = np.asarray(result)
         side.works[name] = lambda e=executable, g=given: seconds(e, *g)
     return side
 

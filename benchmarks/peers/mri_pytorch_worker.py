@@ -33,7 +33,7 @@ def main() -> None:
     every = {
         "forward": lambda: forward(image),
         "adjoint": lambda: adjoint(probe),
-        "pair": lambda: (forward(image), adjoint(probe))[1],
+        "pair": lambda: adjoint(forward(image)),
         "normal": lambda: adjoint(forward(image)),
     }
     with torch.inference_mode():

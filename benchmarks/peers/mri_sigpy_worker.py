@@ -38,7 +38,7 @@ def works(data: dict[str, np.ndarray], settings: dict[str, Any]) -> dict[str, Ca
     every: dict[str, Callable] = {
         "forward": lambda: A(image),
         "adjoint": lambda: AH(probe),
-        "pair": lambda: (A(image), AH(probe))[1],
+        "pair": lambda: AH(A(image)),
         "normal": lambda: N(image),
     }
 
