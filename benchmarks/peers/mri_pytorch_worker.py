@@ -30,11 +30,14 @@ def main() -> None:
     def adjoint(y: torch.Tensor) -> torch.Tensor:
         return (maps.conj() * torch.fft.ifftn(mask * y, dim=axes, norm="ortho")).sum(0)
 
+    def product() -> torch.Tensor:
+        return adjoint(forward(image))
+
     every = {
         "forward": lambda: forward(image),
         "adjoint": lambda: adjoint(probe),
-        "pair": lambda: adjoint(forward(image)),
-        "normal": lambda: adjoint(forward(image)),
+        "pair": product,
+        "normal": product,
     }
     with torch.inference_mode():
         serve(

@@ -131,7 +131,7 @@ def combined_image(p, y):
 
 SIZES = [
     pytest.param(24, 6, 3, 100, id="small"),
-    pytest.param(96, 8, 3, 1000, id="large", marks=pytest.mark.slow),
+    pytest.param(96, 8, 3, 1000, id="large"),
 ]
 
 
