@@ -5,7 +5,8 @@ in a process and a virtual environment of its own, which the first run installs 
 benchmarks/requirements. PyTorch does the plain transform without any shifts, of data that were
 shifted before; ours and SigPy's is the centred one. "pair" is A^H (A x), "normal" the operator
 A^H A of packages that have one. Besides times it prints how far the results of each peer are from
-ours, relative to their norm, and of reconstructions how far either is from the phantom. SigPy's wavelets continue an image by zeros, ours periodically: there the results differ.
+ours, relative to their norm, and of reconstructions how far either is from the phantom.
+SigPy's wavelets continue an image by zeros, ours periodically: there the results differ.
 
 Run: python benchmarks/mri_vs_peers.py [--only sense radial] [--rounds 9] [--quick]
 """
