@@ -4,9 +4,7 @@ XLA's CPU backend runs a convolution well only in its canonical form: NHWC image
 The gradients that autodiff writes are not in that form, and inside `lax.scan` nothing repairs
 them. Here both gradients are written as canonical convolutions, tied to the forward by `matched`,
 so that forward mode, reverse mode, vmap and every order of derivative work. Elsewhere the same
-code is as good as any: cuDNN and TPU compilers choose layouts by themselves. The gradient of a
-kernel contracts over the batch, and so starves on CPU when there are few images; there they are
-cut into strips.
+code is as good as any: cuDNN and TPU compilers choose layouts by themselves.
 """
 
 from __future__ import annotations
@@ -20,15 +18,12 @@ from flax import nnx
 from jax import lax
 
 from jaxrecon.core import matched, struct
-
-_LAYOUTS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
-_STRIPS = 8
-"""The gradient of a kernel contracts over the batch: fewer images are cut into so many strips."""
+from jaxrecon.nn import cpu_convolution
 
 
-def _correlate(x: Any, kernel: Any, padding: Any = "SAME") -> jax.Array:
-    ones = (1,) * (x.ndim - 2)
-    return lax.conv_general_dilated(x, kernel, ones, padding, dimension_numbers=_LAYOUTS[x.ndim])
+def _correlate(x: Any, kernel: Any) -> jax.Array:
+    fast = cpu_convolution.correlate
+    return lax.platform_dependent(x, kernel, cpu=fast, default=cpu_convolution.canonical)
 
 
 def _in_image_transposed(kernel: Any, y: Any) -> jax.Array:
@@ -37,50 +32,18 @@ def _in_image_transposed(kernel: Any, y: Any) -> jax.Array:
     return _correlate(lax.optimization_barrier(y), flipped)
 
 
-def _half(size: int) -> tuple[int, int]:
-    return (size - 1) // 2, (size - 1) - (size - 1) // 2
-
-
-def _kernel_of(x: Any, y: Any, padding: Any) -> jax.Array:
-    """sum_p conj(x_(p + k)) y_p for all k: the batch takes the place of the channels."""
-    images, outputs = lax.optimization_barrier((x.swapaxes(0, -1).conj(), jnp.moveaxis(y, 0, -2)))
-    kernel = _correlate(images, outputs, padding)
-    return jnp.moveaxis(lax.optimization_barrier(kernel), 0, -2)
-
-
-def _in_kernel_transposed(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
-    return _kernel_of(x, y, [_half(n) for n in size])
-
-
-def _in_kernel_transposed_by_strips(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
-    """The same with images cut along their first axis, into strips of x that overlap."""
-    before, after = _half(size[0])
-    count = -(-_STRIPS // x.shape[0])
-    length = -(-x.shape[1] // count)
-    rest = [(0, 0)] * (x.ndim - 2)
-    missing = count * length - x.shape[1]
-    x = jnp.pad(x, [(0, 0), (before, after + missing), *rest])
-    y = jnp.pad(y, [(0, 0), (0, missing), *rest])
-    strips = [x[:, i * length : (i + 1) * length + size[0] - 1] for i in range(count)]
-    y = jnp.stack(jnp.split(y, count, axis=1)).reshape(-1, length, *y.shape[2:])
-    return _kernel_of(jnp.concatenate(strips), y, [(0, 0), *(_half(n) for n in size[1:])])
-
-
 _in_image, _ = matched(lambda w, x: _correlate(x, w), _in_image_transposed)
 
 
 @lru_cache
 def _in_kernel(size: tuple[int, ...]) -> Any:
     """x fixed, linear in the kernel; its adjoint gives a kernel of the size given."""
-
-    def adjoint(x: Any, y: Any) -> jax.Array:
-        whole = partial(_in_kernel_transposed, size=size)
-        if x.shape[0] >= _STRIPS or x.shape[1] < 2 * _STRIPS:
-            return whole(x, y)
-        strips = partial(_in_kernel_transposed_by_strips, size=size)
-        return lax.platform_dependent(x, y, cpu=strips, default=whole)
-
-    forward, _ = matched(_correlate, adjoint)
+    border = [cpu_convolution.half(n) for n in size]
+    plain = partial(cpu_convolution.canonical_kernel_gradient, padding=border)
+    fast = partial(cpu_convolution.kernel_gradient, size=size)
+    forward, _ = matched(
+        _correlate, lambda x, y: lax.platform_dependent(x, y, cpu=fast, default=plain)
+    )
     return forward
 
 
@@ -115,7 +78,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     if any(n % 2 == 0 for n in kernel.shape[:-2]):
         raise ValueError(f"convolve expected a kernel of odd sizes, got {kernel.shape[:-2]}.")
-    if x.ndim not in _LAYOUTS or kernel.ndim != x.ndim:
+    if x.ndim not in (4, 5) or kernel.ndim != x.ndim:
         raise ValueError(
             "convolve expected images (batch, y, x, channel) or volumes (batch, z, y, x, channel) "
             f"and a kernel (..., channel, channel out) of as many axes, got {x.shape} and "

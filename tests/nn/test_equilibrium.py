@@ -74,7 +74,7 @@ def test_anderson_of_a_nonsmooth_method():
         rng = np.random.default_rng(3)
         f = LeastSquares(Matrix(jnp.asarray(rng.standard_normal((30, 40)))), jnp.ones(30))
         method = ista(f, 0.5 * L1())
-        run = quick_jit(lambda m: jr.solve(m, jnp.zeros(40), 400)[0])
+        run = quick_jit(lambda m: jr.solve(m, jnp.zeros(40), 500)[0])
 
         def violation(x):
             slope = f.grad(x)

@@ -1,0 +1,90 @@
+"""The convolution and its gradient in the kernel, in the forms that XLA's CPU backend runs fast.
+
+It runs only the canonical form well: NHWC images and HWIO kernels, sides of unit stride. What is
+measured besides: rows by Winograd's filtering where there are channels enough; numbers of channels
+filled up to the width of a vector; the gradient of a kernel, in which the batch takes the place of
+the channels, with few images cut into strips, and with more channels on the side of the batch.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxrecon.nn import winograd
+
+_LAYOUTS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
+_STRIPS = 8
+"""The gradient of a kernel contracts over the batch: fewer images are cut into so many strips."""
+_VECTOR = 8
+_FILLED_INPUTS, _FILLED_OUTPUTS = range(5, _VECTOR), range(3, _VECTOR)
+"""Numbers of channels that are faster with zeros up to a vector's width."""
+
+
+def canonical(x: Any, kernel: Any, padding: Any = "SAME") -> jax.Array:
+    """XLA's convolution: the right one for any other backend."""
+    ones = (1,) * (x.ndim - 2)
+    return lax.conv_general_dilated(x, kernel, ones, padding, dimension_numbers=_LAYOUTS[x.ndim])
+
+
+def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The correlation of the same size, zeros around the image."""
+    if winograd.worthwhile(x.dtype, kernel.shape):
+        return winograd.correlate(x, kernel, canonical)
+    inputs, outputs = kernel.shape[-2:]
+    if inputs in _FILLED_INPUTS:
+        x = lax.optimization_barrier(_filled(x, -1))
+        kernel = _filled(kernel, -2)
+    if outputs in _FILLED_OUTPUTS:
+        kernel = _filled(kernel, -1)
+    return canonical(x, kernel)[..., :outputs]
+
+
+def kernel_gradient(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """sum_p conj(x_(p + k)) y_p for all k of a kernel of this size."""
+    inputs, outputs = x.shape[-1], y.shape[-1]
+    if winograd.worthwhile(x.dtype, (*size, inputs, outputs)):
+        return winograd.kernel_gradient(x, y, size, partial(canonical, padding="VALID"))
+    if outputs < inputs:
+        axes = tuple(range(len(size)))
+        return jnp.flip(kernel_gradient(y, x, size), axes).swapaxes(-1, -2).conj()
+    if x.shape[0] < _STRIPS and x.shape[1] >= 2 * _STRIPS:
+        return _by_strips(x, y, size)
+    return canonical_kernel_gradient(x, y, [half(n) for n in size])
+
+
+def canonical_kernel_gradient(x: Any, y: Any, padding: Any) -> jax.Array:
+    """The same as one convolution: the batch takes the place of the channels."""
+    images, outputs = lax.optimization_barrier((x.swapaxes(0, -1).conj(), jnp.moveaxis(y, 0, -2)))
+    kernel = canonical(images, outputs, padding)
+    return jnp.moveaxis(lax.optimization_barrier(kernel), 0, -2)
+
+
+def half(size: int) -> tuple[int, int]:
+    """Zeros before and after an axis for a result of the same size."""
+    return (size - 1) // 2, (size - 1) - (size - 1) // 2
+
+
+def _filled(a: jax.Array, axis: int) -> jax.Array:
+    widths = [(0, 0)] * a.ndim
+    widths[axis] = (0, _VECTOR - a.shape[axis])
+    return jnp.pad(a, widths)
+
+
+def _by_strips(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """With images cut along their first axis, into strips of x that overlap."""
+    before, after = half(size[0])
+    count = -(-_STRIPS // x.shape[0])
+    length = -(-x.shape[1] // count)
+    rest = [(0, 0)] * (x.ndim - 2)
+    missing = count * length - x.shape[1]
+    x = jnp.pad(x, [(0, 0), (before, after + missing), *rest])
+    y = jnp.pad(y, [(0, 0), (0, missing), *rest])
+    strips = [x[:, i * length : (i + 1) * length + size[0] - 1] for i in range(count)]
+    y = jnp.stack(jnp.split(y, count, axis=1)).reshape(-1, length, *y.shape[2:])
+    border = [(0, 0), *(half(n) for n in size[1:])]
+    return canonical_kernel_gradient(jnp.concatenate(strips), y, border)
