@@ -5,8 +5,10 @@ Compressed sensing, 333 measurements of 64x64 pixels, batch 16; proximal gradien
 network. All sides have the same weights and data, and their images and gradients are compared
 before anything is timed. They run in turns and never side by side: ours in this process, each peer
 in a process and a virtual environment of its own, which the first run installs from
-benchmarks/requirements. PyTorch is timed in both memory layouts, and the faster one counts. Memory
-is how much the resident memory of the process grows at most during a step.
+benchmarks/requirements. PyTorch is timed in both memory layouts, and the faster one counts. Ours
+runs as by default, each step computed again in the backward pass, and with all images kept; both
+ratios are printed, in this order. Memory is how much the resident memory of the process grows at
+most during a step.
 
 Run: python benchmarks/unrolled_vs_pytorch.py [--only pytorch deepinverse] [--seconds 30]
 """
@@ -34,6 +36,8 @@ SIDES = {
     "pytorch": [f"{kind}, {layout}" for kind in ("eager", "checkpointed") for layout in LAYOUTS],
     "deepinverse": ["unfolded"],
 }
+OURS = {"jaxrecon": True, "jaxrecon, kept": False}
+"""Whether each step is computed again in the backward pass, or its images are kept."""
 REQUIREMENTS = {"pytorch": "networks_pytorch", "deepinverse": "optimisation_deepinverse"}
 CASES = {
     "pytorch": {"steps": 10, "depth": 4, "features": 32},
@@ -73,25 +77,28 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
     from unrolled_cases import Case, Training, arrays
 
     data, case = arrays(), Case(**CASES[peer])
-    training = Training(case, data)
-    turns: dict[str, Callable[[], float]] = {"jaxrecon": lambda: seconds(training)}
+    ours = {side: Training(case, data, remat=remat) for side, remat in OURS.items()}
+    turns: dict[str, Callable[[], float]] = {
+        side: lambda training=training: seconds(training) for side, training in ours.items()
+    }
     peaks, worker = {}, None
     if python is not None:
         path = folder / f"{peer}.npz"
         settings = json.dumps({"threads": chosen.threads, **case._asdict()})
-        saved: dict[str, Any] = {"settings": settings} | data | training.weights
+        saved: dict[str, Any] = {"settings": settings} | data | ours["jaxrecon"].weights
         np.savez(path, **saved)
         worker = Worker(python, HERE / "peers" / f"unrolled_{peer}_worker.py", path)
         worker.ask(save=str(path.with_suffix(".out.npz")))
         theirs = dict(np.load(path.with_suffix(".out.npz")))
-        difference = check_same(training.results(), theirs)
+        difference = max(check_same(t.results(), theirs) for t in ours.values())
         print(f"largest relative difference of images and gradients: {difference:.1e}")
         ask = worker.ask
         for side in SIDES[peer]:
             peaks[side] = int(theirs[f"memory: {side}"])
             turns[side] = lambda side=side: ask(work=side)
-    training()
-    peaks["jaxrecon"] = peak_growth(training)
+    for side, training in ours.items():
+        training()
+        peaks[side] = peak_growth(training)
     once = sum(work() for work in turns.values())
     rounds = max(5, min(21, int(chosen.seconds / once) - 1))
     times = interleaved(turns, rounds, warm_up=0, pause=0.02)
@@ -101,15 +108,15 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
         f"\n{case.steps} iterations, {case.depth} layers of {case.features} channels; training "
         f"step in ms, medians (quartiles) of {rounds} rounds\n"
     )
-    own = times["jaxrecon"].median
     rows = []
     for side, timing in times.items():
-        ratios = f"{own / timing.median:.2f}", f"{peaks['jaxrecon'] / peaks[side]:.2f}"
-        rows.append(
-            [side, milliseconds(timing), ratios[0], f"{peaks[side] / 2**20:.0f}", ratios[1]]
-        )
+        of_time = [f"{times[own].median / timing.median:.2f}" for own in OURS]
+        of_memory = [f"{peaks[own] / peaks[side]:.2f}" for own in OURS]
+        memory = f"{peaks[side] / 2**20:.0f}"
+        rows.append([side, milliseconds(timing), " ".join(of_time), memory, " ".join(of_memory)])
     print_table(["", "ms", "ours / its", "MiB", "ours / its"], rows)
-    print(f"compile: {training.compile_seconds:.1f} s")
+    compiling = ", ".join(f"{side} {t.compile_seconds:.1f} s" for side, t in ours.items())
+    print(f"compile: {compiling}")
 
 
 def main() -> None:

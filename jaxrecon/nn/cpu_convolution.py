@@ -1,14 +1,18 @@
 """The convolution and its gradient in the kernel, in the forms that XLA's CPU backend runs fast.
 
 It runs only the canonical form well: NHWC images and HWIO kernels, sides of unit stride. What is
-measured besides: rows by Winograd's filtering where there are channels enough; numbers of channels
-filled up to the width of a vector; the gradient of a kernel, in which the batch takes the place of
-the channels, with few images cut into strips, and with more channels on the side of the batch.
+measured besides: rows by Winograd's filtering where there are channels enough; products of matrices
+where there are one or two; numbers of channels filled up to the width of a vector; the gradient of
+a kernel, in which the batch takes the place of the channels, with few images cut into strips, and
+with more channels on the side of the batch.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from itertools import product
+from math import prod
+from operator import add
 from typing import Any
 
 import jax
@@ -20,6 +24,8 @@ from jaxrecon.nn import winograd
 _LAYOUTS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
 _STRIPS = 8
 """The gradient of a kernel contracts over the batch: fewer images are cut into so many strips."""
+_FEW, _TAPS = 2, 9
+"""Up to so many channels on one side, and taps of a kernel, one product of matrices is faster."""
 _VECTOR = 8
 _FILLED_INPUTS, _FILLED_OUTPUTS = range(5, _VECTOR), range(3, _VECTOR)
 """Numbers of channels that are faster with zeros up to a vector's width."""
@@ -36,6 +42,8 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
     if winograd.worthwhile(x.dtype, kernel.shape):
         return winograd.correlate(x, kernel, canonical)
     inputs, outputs = kernel.shape[-2:]
+    if prod(kernel.shape[:-2]) <= _TAPS and min(inputs, outputs) <= _FEW:
+        return _from_few(x, kernel) if inputs <= outputs else _to_few(x, kernel)
     if inputs in _FILLED_INPUTS:
         x = lax.optimization_barrier(_filled(x, -1))
         kernel = _filled(kernel, -2)
@@ -67,6 +75,30 @@ def canonical_kernel_gradient(x: Any, y: Any, padding: Any) -> jax.Array:
 def half(size: int) -> tuple[int, int]:
     """Zeros before and after an axis for a result of the same size."""
     return (size - 1) // 2, (size - 1) - (size - 1) // 2
+
+
+def _shifted(x: jax.Array, size: tuple[int, ...]) -> list[jax.Array]:
+    """x_(p + k) for all k of a kernel, in its order, with zeros around the image."""
+    sides = x.shape[1 : 1 + len(size)]
+    rest = [(0, 0)] * (x.ndim - 1 - len(size))
+    x = jnp.pad(x, [(0, 0), *(half(n) for n in size), *rest])
+    windows = ([slice(i, i + n) for i in range(k)] for n, k in zip(sides, size, strict=True))
+    return [x[(slice(None), *window)] for window in product(*windows)]
+
+
+def _from_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One product of matrices, for images of few channels: those of all taps side by side."""
+    columns = jnp.concatenate(_shifted(x, kernel.shape[:-2]), -1)
+    return lax.optimization_barrier(columns) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _to_few(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """One product of matrices to the values of all taps, few channels each, and their sum."""
+    *size, inputs, outputs = kernel.shape
+    taps = jnp.moveaxis(kernel, -2, 0).reshape(inputs, -1)
+    values = lax.optimization_barrier(x @ taps).reshape(*x.shape[:-1], -1, outputs)
+    shifted = _shifted(values, tuple(size))
+    return reduce(add, [part[..., i, :] for i, part in enumerate(shifted)])
 
 
 def _filled(a: jax.Array, axis: int) -> jax.Array:

@@ -24,6 +24,8 @@ SHAPES = {
     "1x1": ((2, 4, 4, 3), (1, 1, 3, 2)),
     "channels filled up to a vector": ((2, 6, 5, 6), (3, 3, 6, 5)),
     "more channels in than out": ((1, 17, 6, 9), (3, 5, 9, 2)),
+    "from one channel": ((2, 5, 7, 1), (3, 3, 1, 4)),
+    "to two channels": ((2, 5, 7, 4), (1, 9, 4, 2)),
     "by rows": ((2, 9, 13, 24), (3, 3, 24, 32)),
     "by rows, narrower than a block": ((1, 5, 3, 24), (5, 3, 24, 24)),
     "by rows, volumes": ((2, 4, 5, 9, 24), (3, 5, 3, 24, 25)),
