@@ -182,7 +182,7 @@ def our_side(case: Case) -> Ours:
 
 
 def slices(n: int, count: int) -> dict[str, Callable[[], float]]:
-    """Seconds per slice of forward and adjoint: one alone, and of a batch by vmap."""
+    """Seconds per slice of forward and adjoint: one alone, and of a batch, by vmap and in turn."""
     case = cartesian(n, "Poisson disc", {})
     operator = mri.Sense(jnp.asarray(case.arrays["maps"]), jnp.asarray(case.arrays["mask"]))
     image = jnp.asarray(case.arrays["image"])
@@ -191,9 +191,14 @@ def slices(n: int, count: int) -> dict[str, Callable[[], float]]:
     def normal(A: Any, x: Any) -> Any:
         return A.adjoint(A.apply(x))
 
+    def in_turn(A: Any, xs: Any) -> Any:
+        return jax.lax.map(partial(normal, A), xs)
+
     one, _ = compiled(jax.jit(normal), operator, image)
-    many, _ = compiled(jax.jit(jax.vmap(normal, in_axes=(None, 0))), operator, batch)
+    vmapped, _ = compiled(jax.jit(jax.vmap(normal, in_axes=(None, 0))), operator, batch)
+    mapped, _ = compiled(jax.jit(in_turn), operator, batch)
     return {
         "one slice": lambda: seconds(one, operator, image),
-        f"a slice of {count} by vmap": lambda: seconds(many, operator, batch) / count,
+        f"a slice of {count} by vmap": lambda: seconds(vmapped, operator, batch) / count,
+        f"a slice of {count} by lax.map": lambda: seconds(mapped, operator, batch) / count,
     }

@@ -15,14 +15,13 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers.environment import Worker, environment
+from peers.environment import Worker, install, requirements
 
 HERE = Path(__file__).parent
 CASES = {
@@ -152,12 +151,7 @@ def main() -> None:
     chosen = options()
     if hasattr(os, "sched_setaffinity"):  # before JAX starts its threads; inherited by the peer
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
-    wanted = (HERE / "requirements" / "mri_sigpy.txt").read_text().split()
-    python, reason = None, ""
-    try:
-        python = environment("mri-sigpy", [[*chosen.pip.split(), *wanted]])
-    except (subprocess.CalledProcessError, OSError) as error:
-        reason = f"pip did not install {' '.join(wanted)}: {error}"
+    pythons, missing = install("mri", ["sigpy"], chosen.pip.split())
     import jax
     from timing import print_table
 
@@ -172,7 +166,7 @@ def main() -> None:
     results, rows = {}, []
     with tempfile.TemporaryDirectory() as folder:
         for name, case in cases.items():
-            result = run_case(case, python, chosen.rounds, Path(folder))
+            result = run_case(case, pythons.get("sigpy"), chosen.rounds, Path(folder))
             results[name] = result
             taken = {who: t["median"] for who, t in result["seconds"].items()}
             row = [name, "x".join(map(str, case["shape"])), f"{taken['jaxrecon']:.3f}"]
@@ -186,8 +180,8 @@ def main() -> None:
             rows.append([*row, f"{result['temporaries'] / 1e6:.1f}"])
     head = ["", "image", "s", "SigPy s", "x ours", "between", "to true", "SigPy to true", "MB"]
     print_table(head, rows)
-    if reason:
-        print(f"not run: SigPy: {reason}")
+    for who, reason in missing.items():
+        print(f"not run: {who}: {reason}")
     report = {
         "jax": jax.__version__,
         "backend": jax.default_backend(),
@@ -195,8 +189,8 @@ def main() -> None:
         "machine": platform.machine(),
         "threads": chosen.threads,
         "rounds": chosen.rounds,
-        "requirements": wanted,
-        "not_run": {"SigPy": reason} if reason else {},
+        "requirements": requirements("mri", "sigpy"),
+        "not_run": missing,
         "cases": results,
     }
     chosen.output.parent.mkdir(parents=True, exist_ok=True)

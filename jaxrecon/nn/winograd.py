@@ -21,7 +21,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 _WIDTH = 4
@@ -135,10 +134,12 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
     x = lax.optimization_barrier(x)
     flat = (1, x.shape[-2] * blocks)
     y = jnp.pad(y, [*((0, 0),) * (y.ndim - 2), (0, blocks * _WIDTH - width), (0, 0)])
-    outputs = lax.optimization_barrier(_combined(np.transpose(_A), _blocks(y, last - 1)))
+    outputs = lax.optimization_barrier(
+        _combined(tuple(zip(*_A, strict=True)), _blocks(y, last - 1))
+    )
     outputs = [jnp.moveaxis(d, 0, -3).reshape(*outer, *flat, d.shape[-1]) for d in outputs]
     inputs = [d.reshape(*d.shape[:-2], *flat) for d in _inputs(x, last)]
     inputs, outputs = lax.optimization_barrier((inputs, outputs))
     products = [along(d, e) for d, e in zip(inputs, outputs, strict=True)]
-    taps = _combined(np.transpose(_G), lax.optimization_barrier(products))
+    taps = _combined(tuple(zip(*_G, strict=True)), lax.optimization_barrier(products))
     return jnp.moveaxis(jnp.concatenate(taps, -2), 0, -2)

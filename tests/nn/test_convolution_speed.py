@@ -65,6 +65,13 @@ def test_rounding_by_rows_is_that_of_float32():
     assert ours < 1e-6
 
 
+def test_by_rows_float32_stays_float32():
+    x, kernel = jnp.ones((1, 8, 8, 24), jnp.float32), jnp.ones((3, 3, 24, 24), jnp.float32)
+    with jax.enable_x64(True):
+        y, pull = jax.vjp(nn.convolve, x, kernel)
+        assert {y.dtype, *(g.dtype for g in pull(y))} == {jnp.dtype("float32")}
+
+
 def test_half_precision_is_not_filtered_by_rows():
     x, kernel = jnp.ones((2, 8, 8, 32), jnp.bfloat16), jnp.ones((3, 3, 32, 32), jnp.bfloat16)
     assert nn.convolve(x, kernel).dtype == jnp.bfloat16
