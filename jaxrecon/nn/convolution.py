@@ -2,9 +2,9 @@
 
 XLA's CPU backend runs a convolution well only in its canonical form: NHWC images, HWIO kernels.
 The gradients that autodiff writes are not in that form, and inside `lax.scan` nothing repairs
-them. Here both gradients are written as canonical convolutions, tied to the forward by `matched`,
-so that forward mode, reverse mode, vmap and every order of derivative work. Elsewhere the same
-code is as good as any: cuDNN and TPU compilers choose layouts by themselves.
+them. Here both gradients are convolutions of their own, tied to the forward by `matched`, so that
+forward mode, reverse mode, vmap and every order of derivative work. On CPU they take the forms of
+`cpu_convolution`; elsewhere the canonical one: cuDNN and TPU compilers choose layouts themselves.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def _convolve_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolution of network layers (a correlation): same size, zero padding, stride 1.
 
-    A kernel of size one is a product of matrices.
+    A kernel of size one is a product of matrices. On CPU, kernels of width 3 with 24 channels or
+    more on both sides are applied by Winograd's filtering along rows: half the products, and in
+    float32 rounding errors some three times those of the plain sum, 1e-6 of the result.
 
     Args:
         x: (batch, y, x, channel in), or (batch, z, y, x, channel in).
@@ -75,6 +77,8 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Raises:
         ValueError: axes or channels that do not fit, or a kernel of an even size, whose adjoint
             would be shifted by a pixel.
+
+    Source: Lavin and Gray, doi:10.1109/CVPR.2016.435.
     """
     if any(n % 2 == 0 for n in kernel.shape[:-2]):
         raise ValueError(f"convolve expected a kernel of odd sizes, got {kernel.shape[:-2]}.")

@@ -42,8 +42,11 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
     if winograd.worthwhile(x.dtype, kernel.shape):
         return winograd.correlate(x, kernel, canonical)
     inputs, outputs = kernel.shape[-2:]
-    if prod(kernel.shape[:-2]) <= _TAPS and min(inputs, outputs) <= _FEW:
-        return _from_few(x, kernel) if inputs <= outputs else _to_few(x, kernel)
+    if prod(kernel.shape[:-2]) <= _TAPS:
+        if inputs <= min(_FEW, outputs):
+            return _from_few(x, kernel)
+        if outputs <= _FEW and x.dtype.itemsize >= 4:  # half precision would round every tap
+            return _to_few(x, kernel)
     if inputs in _FILLED_INPUTS:
         x = lax.optimization_barrier(_filled(x, -1))
         kernel = _filled(kernel, -2)
@@ -73,8 +76,8 @@ def canonical_kernel_gradient(x: Any, y: Any, padding: Any) -> jax.Array:
 
 
 def half(size: int) -> tuple[int, int]:
-    """Zeros before and after an axis for a result of the same size."""
-    return (size - 1) // 2, (size - 1) - (size - 1) // 2
+    """Zeros before and after an axis for a result of the same size; kernels have odd sizes."""
+    return size // 2, size // 2
 
 
 def _shifted(x: jax.Array, size: tuple[int, ...]) -> list[jax.Array]:

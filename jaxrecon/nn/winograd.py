@@ -126,7 +126,7 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
     *outer, width = x.shape[1:-1]
     blocks, border = _padded(width)
     last = x.ndim - 1
-    halves = [((n - 1) // 2, (n - 1) // 2) for n in size[:-1]]
+    halves = [(n // 2, n // 2) for n in size[:-1]]
     x = jnp.pad(
         jnp.transpose(x, (last, *range(1, last - 1), 0, last - 1)),
         [(0, 0), *halves, (0, 0), border],

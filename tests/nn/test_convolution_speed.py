@@ -72,10 +72,18 @@ def test_by_rows_float32_stays_float32():
         assert {y.dtype, *(g.dtype for g in pull(y))} == {jnp.dtype("float32")}
 
 
-def test_half_precision_is_not_filtered_by_rows():
-    x, kernel = jnp.ones((2, 8, 8, 32), jnp.bfloat16), jnp.ones((3, 3, 32, 32), jnp.bfloat16)
-    assert nn.convolve(x, kernel).dtype == jnp.bfloat16
-    np.testing.assert_array_equal(nn.convolve(x, kernel), plain(x, kernel))
+@pytest.mark.parametrize("channels", [(32, 32), (32, 1), (1, 32), (6, 5)])
+def test_half_precision_loses_nothing(channels):
+    """Neither filtering by rows nor sums of rounded taps: the error is that of rounding once."""
+    x = jax.random.normal(jax.random.key(0), (2, 8, 8, channels[0])).astype(jnp.bfloat16)
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, *channels)).astype(jnp.bfloat16)
+    exact = plain(x.astype(jnp.float32), kernel.astype(jnp.float32))
+    y = nn.convolve(x, kernel)
+    assert y.dtype == jnp.bfloat16
+    if channels == (32, 32):
+        np.testing.assert_array_equal(y, plain(x, kernel))
+    error = jnp.linalg.norm(y.astype(jnp.float32) - exact) / jnp.linalg.norm(exact)
+    assert error < jnp.finfo(jnp.bfloat16).eps / 4
 
 
 def compiled_lines(function, *arguments):
