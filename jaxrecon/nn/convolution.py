@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from jaxrecon.core import matched, struct
 from jaxrecon.nn import cpu_convolution
+from jaxrecon.nn.scheduling import after
 
 
 def _correlate(x: Any, kernel: Any) -> jax.Array:
@@ -35,16 +37,39 @@ def _in_image_transposed(kernel: Any, y: Any) -> jax.Array:
 _in_image, _ = matched(lambda w, x: _correlate(x, w), _in_image_transposed)
 
 
-@lru_cache
-def _in_kernel(size: tuple[int, ...]) -> Any:
-    """x fixed, linear in the kernel; its adjoint gives a kernel of the size given."""
+def _kernel_gradient(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
     border = [cpu_convolution.half(n) for n in size]
     plain = partial(cpu_convolution.canonical_kernel_gradient, padding=border)
     fast = partial(cpu_convolution.kernel_gradient, size=size)
-    forward, _ = matched(
-        _correlate, lambda x, y: lax.platform_dependent(x, y, cpu=fast, default=plain)
-    )
+    return lax.platform_dependent(x, y, cpu=fast, default=plain)
+
+
+@lru_cache
+def _in_kernel(size: tuple[int, ...]) -> Any:
+    """x fixed, linear in the kernel; its adjoint gives a kernel of the size given."""
+    forward, _ = matched(_correlate, partial(_kernel_gradient, size=size))
     return forward
+
+
+def _in_both_transposed(parameters: tuple, y: Any) -> tuple[jax.Array, jax.Array]:
+    x, kernel = parameters
+    size = kernel.shape[:-2]
+
+    def in_turn(x: Any, kernel: Any, y: Any) -> tuple[jax.Array, jax.Array]:
+        gradient = _kernel_gradient(x, y, size)
+        return _in_image_transposed(kernel, after(y, gradient)), gradient
+
+    def together(x: Any, kernel: Any, y: Any) -> tuple[jax.Array, jax.Array]:
+        return _in_image_transposed(kernel, y), _kernel_gradient(x, y, size)
+
+    return lax.platform_dependent(x, kernel, y, cpu=in_turn, default=together)
+
+
+_in_both, _ = matched(
+    lambda p, d: _correlate(d[0], p[1]) + _correlate(p[0], d[1]), _in_both_transposed
+)
+"""Linear in the image and the kernel. On CPU the two gradients are computed in turn, that of the
+kernel first: XLA puts it off to the end otherwise, and holds what it takes for all layers."""
 
 
 @jax.custom_jvp
@@ -52,11 +77,20 @@ def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _correlate(x, kernel)
 
 
-@_convolve.defjvp
 def _convolve_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
-    tangent = _in_image(kernel, dx) + _in_kernel(kernel.shape[:-2])(x, dkernel)
-    return _correlate(x, kernel), tangent
+    out = _correlate(x, kernel)
+    fixed = [type(tangent) is SymbolicZero for tangent in tangents]
+    if all(fixed):
+        return out, jnp.zeros_like(out)
+    if fixed[0]:
+        return out, _in_kernel(kernel.shape[:-2])(x, dkernel)
+    if fixed[1]:
+        return out, _in_image(kernel, dx)
+    return out, _in_both((x, kernel), (dx, dkernel))
+
+
+_convolve.defjvp(_convolve_jvp, symbolic_zeros=True)
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -99,16 +133,14 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _convolve(x, kernel)
 
 
-@lru_cache
-def _on_pixels(shape: tuple[int, ...]) -> Any:
-    """One value per channel to images; its adjoint sums by a product, faster than a reduction."""
+def _plus_bias_transposed(_: Any, y: Any) -> tuple[jax.Array, jax.Array]:
+    pixels = y.reshape(-1, y.shape[-1])
+    return y, jnp.ones(len(pixels), y.dtype) @ pixels  # a product is faster than a reduction
 
-    def total(_: Any, y: Any) -> jax.Array:
-        pixels = y.reshape(-1, y.shape[-1])
-        return jnp.ones(len(pixels), y.dtype) @ pixels
 
-    forward, _ = matched(lambda _, b: jnp.broadcast_to(b, shape), total)
-    return partial(forward, ())
+_plus_bias, _ = matched(lambda _, terms: terms[0] + terms[1], _plus_bias_transposed)
+"""(images, one value a channel) to their sum: one map, as a `scan` would make images of the values
+before its loop, and read those in every step."""
 
 
 class Convolution(nnx.Module):
@@ -149,7 +181,7 @@ class Convolution(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = convolve(x, self.kernel[...].astype(x.dtype))
-        return y if self.bias is None else y + _on_pixels(y.shape)(self.bias[...].astype(x.dtype))
+        return y if self.bias is None else _plus_bias((), (y, self.bias[...].astype(x.dtype)))
 
 
 @lru_cache

@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxrecon.nn.scheduling import after
+
 _WIDTH = 4
 _TAPS = 3
 _B = (
@@ -106,11 +108,6 @@ def correlate(x: jax.Array, kernel: jax.Array, along: Any) -> jax.Array:
     return lax.optimization_barrier(y)
 
 
-def _after(x: jax.Array, y: jax.Array) -> jax.Array:
-    """x, which waits for y: else XLA makes what is made of x in the forward pass, and keeps it."""
-    return x + 0 * y[(0,) * y.ndim]
-
-
 def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Array:
     """The adjoint of `correlate` in the kernel: sum_p x_(p + k) y_p = G^T [sum (B d) (A^T y)].
 
@@ -122,7 +119,7 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
         size: of the kernel, (..., 3).
         along: function (x, y) of the correlation along the other axes, without a border.
     """
-    x = _after(x, y)
+    x = after(x, y)  # else it is padded and turned in the forward pass, and kept
     *outer, width = x.shape[1:-1]
     blocks, border = _padded(width)
     last = x.ndim - 1
@@ -139,7 +136,10 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
     )
     outputs = [jnp.moveaxis(d, 0, -3).reshape(*outer, *flat, d.shape[-1]) for d in outputs]
     inputs = [d.reshape(*d.shape[:-2], *flat) for d in _inputs(x, last)]
-    inputs, outputs = lax.optimization_barrier((inputs, outputs))
-    products = [along(d, e) for d, e in zip(inputs, outputs, strict=True)]
+    products: list[jax.Array] = []
+    for d, e in zip(inputs, outputs, strict=True):  # in turn: one pair is held at a time
+        if products:
+            d, e = after(d, products[-1]), after(e, products[-1])
+        products.append(along(*lax.optimization_barrier((d, e))))
     taps = _combined(tuple(zip(*_G, strict=True)), lax.optimization_barrier(products))
     return jnp.moveaxis(jnp.concatenate(taps, -2), 0, -2)

@@ -149,6 +149,27 @@ def test_a_training_step_keeps_one_image_a_layer():
 
 
 @on_cpu
+def test_a_training_step_of_a_loop_holds_one_layer_at_work_at_a_time():
+    """Gradients of kernels are not put off, and no image of a bias is made before the loop."""
+    depth, x = 6, jnp.ones((4, 32, 32, 32))
+    layers = [nn.Convolution(32, 32, rngs=nnx.Rngs(i)) for i in range(depth)]
+
+    @jax.checkpoint
+    def step(layers, y):
+        for layer in layers:
+            y = jax.nn.relu(layer(y))
+        return y
+
+    def loss(layers):
+        return jnp.sum(lax.scan(lambda y, _: (step(layers, y), None), x, length=3)[0] ** 2)
+
+    program = nn.jit(jax.grad(loss)).lower(layers).compile()
+    between_steps, in_a_step, at_work = 3, depth, 5
+    images = program.memory_analysis().temp_size_in_bytes / x.nbytes
+    assert images < between_steps + in_a_step + at_work
+
+
+@on_cpu
 def test_resolution_changes_need_no_convolution():
     network = nn.Downsample(4, 4, rngs=nnx.Rngs(0)), nn.Upsample(4, 4, rngs=nnx.Rngs(0))
 
