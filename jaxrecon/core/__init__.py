@@ -4,7 +4,7 @@ from jaxrecon.core.checks import struct, struct_of
 from jaxrecon.core.functional import Functional, separable
 from jaxrecon.core.implicit import fixed_point, stationary_point
 from jaxrecon.core.iterate import Method, iterate, solve
-from jaxrecon.core.matched import matched
+from jaxrecon.core.matched import matched, operators_saveable
 from jaxrecon.core.operator import (
     FunctionOperator,
     Identity,
@@ -29,6 +29,7 @@ __all__ = [
     "fixed_point",
     "iterate",
     "matched",
+    "operators_saveable",
     "separable",
     "solve",
     "solve_until",

@@ -49,7 +49,7 @@ def iterate(
     xs: Any = None,
     trace: Callable[[Any], Any] | None = None,
     every: int = 1,
-    remat: bool | int = False,
+    remat: bool | int | Callable = False,
     unroll: int = 1,
 ) -> tuple[Any, Any]:
     """Apply ``state = step(state)`` `length` times with :func:`jax.lax.scan`.
@@ -66,7 +66,9 @@ def iterate(
         every: record after every `every`-th step only (`length` must be a multiple of it).
         remat: True recomputes each step in the backward pass (memory of one state a step); an int
             k recomputes in blocks of k steps (memory of length / k states plus k; k = sqrt(length)
-            is least). `length` must be a multiple of k, and k of `every`.
+            is least). `length` must be a multiple of k, and k of `every`. A policy of
+            `jax.checkpoint` recomputes each step but for what it keeps, e.g.
+            :func:`jaxrecon.operators_saveable`.
         unroll: steps per loop iteration, as in `lax.scan`.
 
     Returns:
@@ -90,8 +92,9 @@ def iterate(
     def body(carry: Any, x: Any) -> tuple[Any, None]:
         return step(carry) if xs is None else step(carry, x), None
 
-    if remat is True:
-        body = jax.checkpoint(body, prevent_cse=False)
+    if remat is True or callable(remat):
+        policy = remat if callable(remat) else None
+        body = jax.checkpoint(body, prevent_cse=False, policy=policy)
     if trace is None and block == 1:
         state, _ = jax.lax.scan(body, state, xs, length, unroll=unroll)
         return state, None

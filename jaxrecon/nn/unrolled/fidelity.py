@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.ad_checkpoint import checkpoint_name
 
 from jaxrecon.core import LinearOperator
+from jaxrecon.core.checks import is_complex
+
+FIDELITY = "jaxrecon: gradient or prox of a data fidelity"
+"""Name of these for policies of `jax.checkpoint`: they take operators, a prox an inner solver."""
 
 
 class BatchedFidelity(NamedTuple):
@@ -38,4 +43,11 @@ class BatchedFidelity(NamedTuple):
             more = () if extra is None else (extra,)
             return apply(self.make(self.operator, m, *more), a)
 
-        return jax.vmap(one)(self.measurements, self.extra, x)
+        return jax.tree.map(_named, jax.vmap(one)(self.measurements, self.extra, x))
+
+
+def _named(x: jax.Array) -> jax.Array:
+    """x under the name FIDELITY, by its parts, as `jax.checkpoint` fails to keep complex arrays."""
+    if is_complex(x.dtype):
+        return jax.lax.complex(_named(x.real), _named(x.imag))
+    return checkpoint_name(x, FIDELITY)

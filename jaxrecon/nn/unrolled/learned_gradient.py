@@ -115,7 +115,7 @@ class LearnedGradient(UnrolledScheme):
             x0: (batch, y, x), e.g. filtered backprojections.
             trace: what to record after each step, state -> pytree, ``lambda s: s.x`` for the
                 images.
-            remat: recompute each step in the backward pass: memory of one step instead of K.
+            remat: recompute the networks in the backward pass, as :func:`unroll` does.
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.

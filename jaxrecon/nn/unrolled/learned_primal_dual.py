@@ -130,7 +130,7 @@ class LearnedPrimalDual(UnrolledScheme):
             x0: (batch, y, x), start in all primal channels: filtered backprojection, or zeros.
             trace: what to record after each step, state -> pytree, e.g. ``lambda s:
                 s.primal[..., 0]`` for the images.
-            remat: recompute each step in the backward pass: memory of one step instead of K.
+            remat: recompute the networks in the backward pass, as :func:`unroll` does.
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.

@@ -97,7 +97,7 @@ class UnrolledScheme(nnx.Module):
                 prox in closed form.
             trace: what to record after each step, state -> pytree, for losses on every iterate:
                 ``lambda s: s.x`` for the images.
-            remat: recompute each step in the backward pass: memory of one image a step.
+            remat: recompute the networks in the backward pass, as :func:`unroll` does.
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.

@@ -8,7 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core import iterate
+from jaxrecon.core import iterate, operators_saveable
+from jaxrecon.nn.unrolled.fidelity import FIDELITY
+
+KEPT = jax.checkpoint_policies.save_from_both_policies(
+    operators_saveable, jax.checkpoint_policies.save_only_these_names(FIDELITY)
+)
+"""What the backward pass does not compute again: what operators and data fidelities give."""
 
 
 def unroll(
@@ -33,12 +39,14 @@ def unroll(
         length: number of steps with shared weights: every step gets all of `parameters`.
         trace: what to record after each step, x -> pytree, for losses that see every iterate
             (deep supervision): ``lambda x: x`` for the iterates. None records nothing.
-        remat: recompute each step in the backward pass: memory of one image a step.
+        remat: recompute the networks of each step in the backward pass, and keep what real
+            operators (:func:`jaxrecon.operators_saveable`) and the data fidelities of the schemes
+            give: memory of a few images a step.
 
     Returns:
         the last x; with a trace (x, history), the records stacked along axis 0.
     """
-    options: dict[str, Any] = {"trace": trace, "remat": remat}
+    options: dict[str, Any] = {"trace": trace, "remat": KEPT if remat else False}
     if length is None:
         x, history = iterate(lambda x, p: step(p, x), x0, xs=parameters, **options)
     else:
