@@ -3,7 +3,7 @@
 64x64 images, batch 16, proximal gradient with a shared network of 4 layers and 32 channels. Two
 figures: what the compiler reserves (`memory_analysis().temp_size_in_bytes`) and by how much the
 resident memory of the process grows at most during a step. With remat, the memory of a step may
-grow with depth by the images that are kept, one batch (0.25 MiB) a step, and no more.
+grow with depth by the images that are kept, two batches (0.25 MiB each) a step, and no more.
 
 Run: python benchmarks/unrolled_memory.py [--steps 5 20 80] [--without 5 20]
 """

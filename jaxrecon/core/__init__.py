@@ -4,7 +4,8 @@ from jaxrecon.core.checks import struct, struct_of
 from jaxrecon.core.functional import Functional, separable
 from jaxrecon.core.implicit import fixed_point, stationary_point
 from jaxrecon.core.iterate import Method, iterate, solve
-from jaxrecon.core.matched import matched, operators_saveable
+from jaxrecon.core.keep import keep
+from jaxrecon.core.matched import matched
 from jaxrecon.core.operator import (
     FunctionOperator,
     Identity,
@@ -28,8 +29,8 @@ __all__ = [
     "block_diagonal",
     "fixed_point",
     "iterate",
+    "keep",
     "matched",
-    "operators_saveable",
     "separable",
     "solve",
     "solve_until",

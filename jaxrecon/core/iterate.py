@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from jaxrecon.core.keep import kept
 from jaxrecon.core.pytree import Pytree
 
 
@@ -49,7 +50,7 @@ def iterate(
     xs: Any = None,
     trace: Callable[[Any], Any] | None = None,
     every: int = 1,
-    remat: bool | int | Callable = False,
+    remat: bool | int = False,
     unroll: int = 1,
 ) -> tuple[Any, Any]:
     """Apply ``state = step(state)`` `length` times with :func:`jax.lax.scan`.
@@ -64,11 +65,10 @@ def iterate(
         xs: pytree scanned over along axis 0, e.g. the stacked parameters of an unrolled network.
         trace: what to record, state -> pytree, evaluated after the step; None records nothing.
         every: record after every `every`-th step only (`length` must be a multiple of it).
-        remat: True recomputes each step in the backward pass (memory of one state a step); an int
-            k recomputes in blocks of k steps (memory of length / k states plus k; k = sqrt(length)
-            is least). `length` must be a multiple of k, and k of `every`. A policy of
-            `jax.checkpoint` recomputes each step but for what it keeps, e.g.
-            :func:`jaxrecon.operators_saveable`.
+        remat: True recomputes each step in the backward pass (memory of one state a step, and of
+            what the step marks by :func:`jaxrecon.keep`); an int k recomputes in blocks of k steps
+            (memory of length / k states plus k; k = sqrt(length) is least). `length` must be a
+            multiple of k, and k of `every`.
         unroll: steps per loop iteration, as in `lax.scan`.
 
     Returns:
@@ -92,9 +92,8 @@ def iterate(
     def body(carry: Any, x: Any) -> tuple[Any, None]:
         return step(carry) if xs is None else step(carry, x), None
 
-    if remat is True or callable(remat):
-        policy = remat if callable(remat) else None
-        body = jax.checkpoint(body, prevent_cse=False, policy=policy)
+    if remat is True:
+        body = jax.checkpoint(body, prevent_cse=False, policy=kept)
     if trace is None and block == 1:
         state, _ = jax.lax.scan(body, state, xs, length, unroll=unroll)
         return state, None

@@ -12,7 +12,6 @@ from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxrecon.core.checks import is_complex
 from jaxrecon.core.operator import conj
 
 _matched = Primitive("jaxrecon_matched")
@@ -31,7 +30,6 @@ class _Pair:
     x_avals: tuple
     y_avals: tuple
     loop_on_cpu: bool = False
-    recompute: bool = False
 
     def flipped(self) -> _Pair:
         return dataclasses.replace(
@@ -50,23 +48,8 @@ class _Pair:
         return jax.tree.leaves(out)
 
 
-def operators_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
-    """Policy of `jax.checkpoint` that keeps what operators give, and recomputes the rest.
-
-    A x or A^H y is one image, or one set of data, and may take longer than the network around it,
-    whose many channels are the memory that recomputation saves. It keeps results of
-    :func:`matched` maps, those made with `recompute` left out, where the backward pass needs them.
-    Complex ones are computed again: `jax.checkpoint` fails to keep any (its `reduce_precision` has
-    no complex form). Where that costs, give their parts names, and keep those.
-    """
-    if primitive is not _matched:
-        return False
-    pair = parameters["pair"]
-    return not pair.recompute and not any(is_complex(a.dtype) for a in pair.y_avals)
-
-
 def matched(
-    forward: Callable, adjoint: Callable, *, loop_on_cpu: bool = False, recompute: bool = False
+    forward: Callable, adjoint: Callable, *, loop_on_cpu: bool = False
 ) -> tuple[Callable, Callable]:
     r"""Tie A(p) and A(p)^H, written by hand, so that each is the derivative rule of the other.
 
@@ -85,8 +68,6 @@ def matched(
             check it with :func:`jaxrecon.testing.assert_adjoint`.
         loop_on_cpu: vmap handles the items of a batch one after the other on CPU, which is faster
             where one item fills the cache; elsewhere they are vectorised as usual.
-        recompute: the results are not kept by :func:`operators_saveable`, as for a layer of a
-            network.
 
     Returns:
         (forward, adjoint) with the signatures (parameters, x) and (parameters, y, like), where
@@ -95,20 +76,18 @@ def matched(
     The functions are compared by identity: tie them once, at module level.
     """
 
-    options = {"loop_on_cpu": loop_on_cpu, "recompute": recompute}
-
     def apply(parameters: Any, x: Any) -> Any:
         y = jax.eval_shape(forward, parameters, x)
-        return _bind(forward, adjoint, parameters, x, y, **options)
+        return _bind(forward, adjoint, parameters, x, y, loop_on_cpu)
 
     def apply_adjoint(parameters: Any, y: Any, like: Any) -> Any:
-        return _bind(adjoint, forward, parameters, y, like, **options)
+        return _bind(adjoint, forward, parameters, y, like, loop_on_cpu)
 
     return apply, apply_adjoint
 
 
 def _bind(
-    forward: Callable, adjoint: Callable, parameters: Any, x: Any, out: Any, **options: bool
+    forward: Callable, adjoint: Callable, parameters: Any, x: Any, out: Any, loop_on_cpu: bool
 ) -> Any:
     parameters = jax.tree.map(jnp.asarray, parameters)
     x = jax.tree.map(jnp.asarray, x)
@@ -116,7 +95,7 @@ def _bind(
     x_leaves, x_tree = jax.tree.flatten(x)
     y_leaves, y_tree = jax.tree.flatten(out)
     x_avals, y_avals = _avals(x_leaves), _avals(y_leaves)
-    pair = _Pair(forward, adjoint, p_tree, x_tree, y_tree, x_avals, y_avals, **options)
+    pair = _Pair(forward, adjoint, p_tree, x_tree, y_tree, x_avals, y_avals, loop_on_cpu)
     flat = _matched.bind(*p_leaves, *x_leaves, n=len(p_leaves), pair=pair)
     return jax.tree.unflatten(y_tree, flat)
 

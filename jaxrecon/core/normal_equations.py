@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core.checks import Space, check_positive_int, check_space
+from jaxrecon.core.keep import keep
 from jaxrecon.core.operator import LinearOperator
 from jaxrecon.core.self_adjoint import SelfAdjoint
 from jaxrecon.core.tangents import change_along, from_parts, is_zero, real_parts, tied
@@ -187,7 +188,7 @@ def _solve(iterations: int, tolerance: float, operator: LinearOperator, rhs: Any
 def _solve_jvp(iterations: int, tolerance: float, primals: tuple, tangents: tuple) -> tuple:
     """M x = b gives M dx = db - dM x."""
     operator, rhs, x0 = primals
-    x = _solve(iterations, tolerance, operator, rhs, x0)
+    x = keep(_solve(iterations, tolerance, operator, rhs, x0))
     change = _instantiate(tangents[1], rhs)
     motion = change_along(lambda some: some.apply(x), operator, tangents[0])
     change = subtract(change, motion)

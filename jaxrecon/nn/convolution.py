@@ -34,7 +34,7 @@ def _in_image_transposed(kernel: Any, y: Any) -> jax.Array:
     return _correlate(lax.optimization_barrier(y), flipped)
 
 
-_in_image, _ = matched(lambda w, x: _correlate(x, w), _in_image_transposed, recompute=True)
+_in_image, _ = matched(lambda w, x: _correlate(x, w), _in_image_transposed)
 
 
 def _kernel_gradient(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
@@ -47,7 +47,7 @@ def _kernel_gradient(x: Any, y: Any, size: tuple[int, ...]) -> jax.Array:
 @lru_cache
 def _in_kernel(size: tuple[int, ...]) -> Any:
     """x fixed, linear in the kernel; its adjoint gives a kernel of the size given."""
-    forward, _ = matched(_correlate, partial(_kernel_gradient, size=size), recompute=True)
+    forward, _ = matched(_correlate, partial(_kernel_gradient, size=size))
     return forward
 
 
@@ -68,7 +68,6 @@ def _in_both_transposed(parameters: tuple, y: Any) -> tuple[jax.Array, jax.Array
 _in_both, _ = matched(
     lambda p, d: _correlate(d[0], p[1]) + _correlate(p[0], d[1]),
     _in_both_transposed,
-    recompute=True,
 )
 """Linear in the image and the kernel. On CPU the two gradients are computed in turn, that of the
 kernel first: XLA puts it off to the end otherwise, and holds what it takes for all layers."""
@@ -140,7 +139,7 @@ def _plus_bias_transposed(_: Any, y: Any) -> tuple[jax.Array, jax.Array]:
     return y, jnp.ones(len(pixels), y.dtype) @ pixels  # a product is faster than a reduction
 
 
-_plus_bias, _ = matched(lambda _, terms: terms[0] + terms[1], _plus_bias_transposed, recompute=True)
+_plus_bias, _ = matched(lambda _, terms: terms[0] + terms[1], _plus_bias_transposed)
 """(images, one value a channel) to their sum: one map, as a `scan` would make images of the values
 before its loop, and read those in every step."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 
 
 def after(x: jax.Array, y: jax.Array) -> jax.Array:
     """x, which waits for y: a dependency on a value, as an `optimization_barrier` does not bind the
-    scheduler. NaN where the first entry of y is not finite."""
-    return x + (0 * y[(0,) * y.ndim]).astype(x.dtype)
+    scheduler."""
+    first = y[(0,) * y.ndim].real
+    return x + jnp.where(jnp.isfinite(first), 0 * first, 0).astype(x.dtype)

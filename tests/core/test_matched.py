@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrecon import iterate, matched, operators_saveable, struct
+from jaxrecon import matched, struct
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 MATRIX = jax.random.normal(KEYS[0], (3, 4), jnp.complex64)
@@ -92,27 +92,3 @@ def test_inside_scan_checkpoint_and_export(forward):
         jax.grad(final)(X).conj(), 2 * cube.conj().T @ (cube @ X), rtol=1e-3, atol=1e-6
     )
     jax.export.export(jax.jit(jax.grad(final)), platforms=["cuda", "tpu"])(X)
-
-
-@pytest.mark.parametrize(
-    ("recompute", "dtype", "products"),
-    [(False, jnp.float32, 4), (True, jnp.float32, 6), (False, jnp.complex64, 6)],
-)
-def test_operators_are_not_applied_again_in_the_backward_pass(recompute, dtype, products):
-    """A and A^H of a step forward, and both backward; else twice forward."""
-    apply, apply_adjoint = matched(raw, raw_adjoint, recompute=recompute)
-    parameters = {"matrix": MATRIX.real.astype(dtype), "angle": jnp.float32(0.3)}
-    x0 = X.real.astype(dtype)
-
-    def step(x):
-        y = apply(parameters, x)
-        return jnp.tanh(apply_adjoint(parameters, y, struct(4, dtype)))
-
-    def loss(x, remat):
-        return jnp.sum(jnp.abs(iterate(step, x, 3, remat=remat)[0]) ** 2)
-
-    gradient = jax.grad(loss)
-    program = str(jax.make_jaxpr(lambda x: gradient(x, operators_saveable))(x0))
-    assert program.count("jaxrecon_matched[") == products
-    kept, plain = gradient(x0, operators_saveable), gradient(x0, False)
-    np.testing.assert_allclose(kept, plain, rtol=1e-5, atol=1e-6)

@@ -91,7 +91,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
             centre: C, booleans likewise: the fully sampled lines in the middle.
             combine: static; "root sum of squares" of the coils, or by the learned "maps".
             trace: what to record after each step, state -> pytree.
-            remat: recompute the networks in the backward pass, as :func:`unroll` does.
+            remat: recompute each step in the backward pass.
 
         Returns:
             (batch, y, x), real; with a trace (images, history), the records stacked along axis 0.

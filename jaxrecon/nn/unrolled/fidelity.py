@@ -6,20 +6,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jax.ad_checkpoint import checkpoint_name
 
-from jaxrecon.core import LinearOperator
-from jaxrecon.core.checks import is_complex
-
-FIDELITY = "jaxrecon: gradient or prox of a data fidelity"
-"""Name of these for policies of `jax.checkpoint`: they take operators, a prox an inner solver."""
+from jaxrecon.core import LinearOperator, keep
 
 
 class BatchedFidelity(NamedTuple):
     """f_i = make(A, m_i, w_i) for each item i of a batch: its gradients and its proxes.
 
     Each item is computed as it would be alone: nothing, not even the count of an inner solver,
-    couples the items of a batch.
+    couples the items of a batch. What they give is kept (:func:`jaxrecon.keep`).
     """
 
     make: Callable
@@ -43,11 +38,4 @@ class BatchedFidelity(NamedTuple):
             more = () if extra is None else (extra,)
             return apply(self.make(self.operator, m, *more), a)
 
-        return jax.tree.map(_named, jax.vmap(one)(self.measurements, self.extra, x))
-
-
-def _named(x: jax.Array) -> jax.Array:
-    """x under the name FIDELITY, by its parts, as `jax.checkpoint` fails to keep complex arrays."""
-    if is_complex(x.dtype):
-        return jax.lax.complex(_named(x.real), _named(x.imag))
-    return checkpoint_name(x, FIDELITY)
+        return keep(jax.vmap(one)(self.measurements, self.extra, x))

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core import LinearOperator
+from jaxrecon.core import LinearOperator, keep
 from jaxrecon.core.checks import check_no_nan, check_nonnegative
 from jaxrecon.core.vectors import real_like
 from jaxrecon.functionals import KullbackLeibler
@@ -93,8 +93,8 @@ class LearnedEM(UnrolledScheme):
 
         def step(network: Any, strength: jax.Array, state: MAPEMState) -> MAPEMState:
             x, c = state.x, real_like(strength, state.x)
-            ratio = data_ratio(term, jax.vmap(operator.apply)(x))
-            completed = x * jax.vmap(operator.adjoint)(ratio)
+            ratio = data_ratio(term, keep(jax.vmap(operator.apply)(x)))
+            completed = x * keep(jax.vmap(operator.adjoint)(ratio))
             slope = c * (x - on_images(network, x))
             return MAPEMState(map_em_step(x, completed, sensitivity, slope, c))
 

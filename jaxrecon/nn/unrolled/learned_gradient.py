@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrecon.core import LinearOperator
+from jaxrecon.core import LinearOperator, keep
 from jaxrecon.core.checks import check_real
 from jaxrecon.linops import FiniteDifference
 from jaxrecon.nn.direct import Frozen
@@ -115,7 +115,8 @@ class LearnedGradient(UnrolledScheme):
             x0: (batch, y, x), e.g. filtered backprojections.
             trace: what to record after each step, state -> pytree, ``lambda s: s.x`` for the
                 images.
-            remat: recompute the networks in the backward pass, as :func:`unroll` does.
+            remat: recompute the networks of each step in the backward pass; what operators and
+                data fidelities give is kept (:func:`jaxrecon.keep`).
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
@@ -133,7 +134,7 @@ class LearnedGradient(UnrolledScheme):
 
         def gradients(x: jax.Array) -> tuple[jax.Array, jax.Array]:
             residual = jax.tree.map(jnp.subtract, jax.vmap(unit)(x), data)
-            return jax.vmap(unit.adjoint)(residual), jax.vmap(difference.normal)(x)
+            return keep(jax.vmap(unit.adjoint)(residual)), jax.vmap(difference.normal)(x)
 
         def step(update: Any, _: Any, state: LearnedGradientState) -> LearnedGradientState:
             return learned_gradient_step(gradients, update, state)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrecon.core import LinearOperator
+from jaxrecon.core import LinearOperator, keep
 from jaxrecon.core.checks import check_real
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
@@ -48,10 +48,10 @@ def learned_primal_dual_step(
         state: the iterates.
     """
     dual, primal = state
-    forward = jax.vmap(operator)(primal[..., 1])
+    forward = keep(jax.vmap(operator)(primal[..., 1]))
     seen = jnp.stack([forward, measurements], axis=-1)
     dual = dual + update_dual(jnp.concatenate([dual, seen], axis=-1))
-    backward = jax.vmap(operator.adjoint)(dual[..., 0])
+    backward = keep(jax.vmap(operator.adjoint)(dual[..., 0]))
     primal = primal + update_primal(jnp.concatenate([primal, backward[..., None]], axis=-1))
     return LearnedPrimalDualState(dual, primal)
 
@@ -130,7 +130,8 @@ class LearnedPrimalDual(UnrolledScheme):
             x0: (batch, y, x), start in all primal channels: filtered backprojection, or zeros.
             trace: what to record after each step, state -> pytree, e.g. ``lambda s:
                 s.primal[..., 0]`` for the images.
-            remat: recompute the networks in the backward pass, as :func:`unroll` does.
+            remat: recompute the networks of each step in the backward pass; what operators and
+                data fidelities give is kept (:func:`jaxrecon.keep`).
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.

@@ -29,7 +29,7 @@ class UnrolledProximalGradient(UnrolledScheme):
             rows.
         learned: whether the step sizes are trained.
 
-    Memory of a training step is one image batch a step, as each is recomputed (`remat`).
+    Memory of a training step is two image batches a step, x and grad f(x); the rest is recomputed.
 
     Source: Gregor and LeCun, Learning fast approximations of sparse coding, ICML 2010; Mardani et
     al., Neural proximal gradient descent, NeurIPS 2018.

@@ -97,7 +97,8 @@ class UnrolledScheme(nnx.Module):
                 prox in closed form.
             trace: what to record after each step, state -> pytree, for losses on every iterate:
                 ``lambda s: s.x`` for the images.
-            remat: recompute the networks in the backward pass, as :func:`unroll` does.
+            remat: recompute the networks of each step in the backward pass; what operators and
+                data fidelities give is kept (:func:`jaxrecon.keep`).
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.

@@ -8,13 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core import iterate, operators_saveable
-from jaxrecon.nn.unrolled.fidelity import FIDELITY
-
-KEPT = jax.checkpoint_policies.save_from_both_policies(
-    operators_saveable, jax.checkpoint_policies.save_only_these_names(FIDELITY)
-)
-"""What the backward pass does not compute again: what operators and data fidelities give."""
+from jaxrecon.core import iterate
 
 
 def unroll(
@@ -39,14 +33,13 @@ def unroll(
         length: number of steps with shared weights: every step gets all of `parameters`.
         trace: what to record after each step, x -> pytree, for losses that see every iterate
             (deep supervision): ``lambda x: x`` for the iterates. None records nothing.
-        remat: recompute the networks of each step in the backward pass, and keep what real
-            operators (:func:`jaxrecon.operators_saveable`) and the data fidelities of the schemes
-            give: memory of a few images a step.
+        remat: recompute each step in the backward pass, but for what it marks by
+            :func:`jaxrecon.keep`: memory of one image a step, and of what is kept.
 
     Returns:
         the last x; with a trace (x, history), the records stacked along axis 0.
     """
-    options: dict[str, Any] = {"trace": trace, "remat": KEPT if remat else False}
+    options: dict[str, Any] = {"trace": trace, "remat": remat}
     if length is None:
         x, history = iterate(lambda x, p: step(p, x), x0, xs=parameters, **options)
     else:
