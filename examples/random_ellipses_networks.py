@@ -56,7 +56,7 @@ TRAININGS = {
     "lpd-320": Training("lpd", 320, 21_000, 2),
     "lgd-320": Training("lgd", 320, 13_200, 2),
     "unet-320": Training("unet", 320, 21_000, 2),
-    "lpd-streamed": Training("lpd", 0, 18_000, 2),
+    "lpd-streamed": Training("lpd", 0, 9_500, 2),
     "lgd-streamed": Training("lgd", 0, 13_200, 2),
     "unet-streamed": Training("unet", 0, 21_000, 2),
 }

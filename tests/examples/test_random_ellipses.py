@@ -20,12 +20,13 @@ from jaxrecon.metrics import psnr
 
 
 @pytest.mark.slow
-def test_learned_primal_dual_beats_the_published_value():
+@pytest.mark.parametrize("name", ["lpd-320", "lpd-streamed"])
+def test_learned_primal_dual_beats_the_published_value_of_320_images(name):
     study = networks.study()
     images = jnp.asarray(dival_ellipses("test", 6))
     data = ct.ellipses_measurements(images, part="test")
     span = random_ellipses.range_of(images)
-    module = networks.load("lpd-320", study)
+    module = networks.load(name, study)
     found = jax.jit(random_ellipses.network_reconstruction)(module, study, data)
     start = networks.backprojection(study, data)
     learned, analytic = psnr(found, images, span), psnr(start, images, span)
