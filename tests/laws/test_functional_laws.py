@@ -22,7 +22,7 @@ from tests.laws.cases import (
 )
 
 CASES = collect("FUNCTIONALS")
-each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+compiling = pytest.mark.parametrize("case", variants_slowly(CASES))
 with_prox = pytest.mark.parametrize(
     "case", [c for c in CASES if c.has_prox], ids=lambda case: case.name
 )
@@ -58,7 +58,7 @@ def _assert_close(got: Any, expected: Any, tolerance: float) -> None:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("case", variants_slowly(CASES))
+@compiling
 def test_jit_vmap_and_eager_agree_and_a_fresh_object_does_not_recompile(
     case: FunctionalCase,
 ) -> None:
@@ -84,7 +84,7 @@ def test_jit_vmap_and_eager_agree_and_a_fresh_object_does_not_recompile(
             _assert_close(jax.tree.map(lambda a, i=i: a[i], batch), one, 1e-12)
 
 
-@each
+@compiling
 def test_precision_of_the_input_is_kept(case: FunctionalCase) -> None:
     with jax.enable_x64(True):  # where a stray float64 would show
         f, x, v, step = _point(case, jnp.float32)
@@ -101,7 +101,7 @@ def _dtype(x: Any) -> Any:
     return jax.tree.leaves(x)[0].dtype
 
 
-@each
+@compiling
 def test_lowers_for_accelerators(case: FunctionalCase) -> None:
     lowers_for_accelerators(_apply(case), *_point(case, jnp.float32))
 

@@ -140,7 +140,7 @@ def _draw(rng: Any, like: Any) -> Any:
     return jnp.asarray(x, like.dtype)
 
 
-@each
+@compiling
 def test_precision_of_the_input_is_kept(case: MethodCase) -> None:
     with jax.enable_x64(True):  # where a stray float64 would show
         method, x0 = _spaces(case)
@@ -151,6 +151,6 @@ def test_precision_of_the_input_is_kept(case: MethodCase) -> None:
         assert jax.eval_shape(_run, wide, x0) == struct_of(x0)
 
 
-@each
+@compiling
 def test_lowers_for_accelerators(case: MethodCase) -> None:
     lowers_for_accelerators(_run, *_spaces(case))

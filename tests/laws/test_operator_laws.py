@@ -127,7 +127,6 @@ def assert_close(a, b, tolerance, scale=0.0):
     assert error <= tolerance * scale, f"error {error:.2e} at size {scale:.2e}"
 
 
-operators = pytest.mark.parametrize("name", list(CASES))
 in_both_precisions = pytest.mark.parametrize(
     ("name", "precision"),
     [
@@ -201,7 +200,7 @@ def test_derivatives_vmap_and_normal(name):
         assert error <= m.tolerance, f"{law}: error {error:.2e}"
 
 
-@operators
+@compiling
 def test_lowers_for_cuda_and_tpu(name):
     def both(operator, x, y):
         return operator.apply(x), operator.adjoint(y)
