@@ -1,8 +1,9 @@
 """Tests compile quickly, and let programs go before a process runs out of memory maps.
 
-Most tests compile many small programs and run each once, so that these have little of LLVM's
-optimisation; XLA's own passes all run. Tests of training, examples and speed, and the slow ones,
-have all of it.
+Most tests compile many small programs and run each once, and compiling them is most of the time.
+So these have little of LLVM's optimisation, and fusions become code without MLIR, which halves the
+time of the laws; XLA's own passes all run. Tests of training, examples and speed have LLVM's
+optimisation, and the slow ones all that a user gets.
 
 XLA keeps the code of every compiled program in maps of its own. Linux allows a process 65,530 of
 them, and beyond that the compiler crashes.
@@ -10,6 +11,9 @@ them, and beyond that the compiler crashes.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -18,7 +22,23 @@ import pytest
 MAPS = Path("/proc/self/maps")
 ENOUGH = 20_000
 OPTIMISED = ("train", "examples", "test_convolution_speed.py")
+WITHOUT_MLIR = "--xla_cpu_use_fusion_emitters=false"
 _tests = 0
+
+
+def pytest_configure(config):
+    started_by_another = hasattr(config, "workerinput")
+    if not started_by_another and "not slow" in config.option.markexpr:
+        flags = f"{os.environ.get('XLA_FLAGS', '')} {WITHOUT_MLIR}".strip()
+        if _known(flags):
+            os.environ["XLA_FLAGS"] = flags
+
+
+def _known(flags: str) -> bool:
+    """Whether the installed XLA takes the flags: it ends a process that gives it others."""
+    start = [sys.executable, "-c", "import jax; jax.devices()"]
+    environment = {**os.environ, "XLA_FLAGS": flags}
+    return subprocess.run(start, env=environment, capture_output=True).returncode == 0
 
 
 def pytest_runtest_setup(item):
