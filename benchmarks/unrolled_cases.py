@@ -13,6 +13,7 @@ from timing import compiled
 
 from jaxrecon import nn
 from jaxrecon.linops import Matrix
+from jaxrecon.train.step import in_parts
 
 SIDE, BATCH, COUNT = 64, 16, 333
 
@@ -37,9 +38,19 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 class Training:
-    """The compiled training step with its state: loss, gradient, and an update by Adam."""
+    """The compiled training step with its state: loss, gradient, and an update by Adam.
 
-    def __init__(self, case: Case, data: dict[str, np.ndarray], *, remat: bool = True):
+    The batch is taken in `accumulate` parts as `jaxrecon.train.fit` does it.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        data: dict[str, np.ndarray],
+        *,
+        remat: bool = True,
+        accumulate: int = 1,
+    ):
         network = nn.DnCNN(case.depth, case.features, rngs=nnx.Rngs(0))
         module = nn.UnrolledProximalGradient(network, steps=case.steps, shared=True)
         graph, self.parameters, rest = nnx.split(module, nnx.Param, ...)
@@ -61,15 +72,21 @@ class Training:
         def loss(parameters: Any, operator: Any, m: Any, truth: Any) -> Any:
             return jnp.mean((run(parameters, operator, m) - truth) ** 2)
 
+        def slope(parameters: Any, operator: Any, m: Any, truth: Any) -> tuple:
+            def of_part(parameters: Any, part: tuple, key: Any) -> tuple:
+                return jax.value_and_grad(loss)(parameters, operator, *part)
+
+            return in_parts(of_part, parameters, (m, truth), jax.random.key(0), accumulate)
+
         def update(parameters: Any, state: Any, operator: Any, m: Any, truth: Any) -> tuple:
-            value, gradient = jax.value_and_grad(loss)(parameters, operator, m, truth)
+            value, gradient = slope(parameters, operator, m, truth)
             updates, state = adam.update(gradient, state, parameters)
             return optax.apply_updates(parameters, updates), state, value
 
         self.executable, self.compile_seconds = compiled(
             nn.jit(update), self.parameters, self.state, *self.data
         )
-        self._run, self._gradient = nn.jit(run), nn.jit(jax.grad(loss))
+        self._run, self._gradient = nn.jit(run), nn.jit(lambda *given: slope(*given)[1])
 
     def __call__(self) -> Any:
         self.parameters, self.state, value = self.executable(

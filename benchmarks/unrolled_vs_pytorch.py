@@ -6,8 +6,9 @@ network. All sides have the same weights and data, and their images and gradient
 before anything is timed. They run in turns and never side by side: ours in this process, each peer
 in a process and a virtual environment of its own, which the first run installs from
 benchmarks/requirements. PyTorch is timed in both memory layouts, and the faster one counts. Ours
-runs as by default, each step computed again in the backward pass, and with all images kept; both
-ratios are printed, in this order. Memory is how much the resident memory of the process grows at
+runs as by default, each step computed again in the backward pass, then in four parts of the
+batch whose gradients are added up, as `fit(accumulate=4)` does, and with all images kept; the
+ratios are printed in this order. Memory is how much the resident memory of the process grows at
 most during a step.
 
 Run: python benchmarks/unrolled_vs_pytorch.py [--only pytorch deepinverse] [--seconds 30]
@@ -36,8 +37,12 @@ SIDES = {
     "pytorch": [f"{kind}, {layout}" for kind in ("eager", "checkpointed") for layout in LAYOUTS],
     "deepinverse": ["unfolded"],
 }
-OURS = {"jaxrecon": True, "jaxrecon, kept": False}
-"""Whether each step is computed again in the backward pass, or its images are kept."""
+OURS: dict[str, dict[str, Any]] = {
+    "jaxrecon": {},
+    "jaxrecon, in 4 parts": {"accumulate": 4},
+    "jaxrecon, kept": {"remat": False},
+}
+"""By default, with the batch in parts as `fit(accumulate=4)`, and with all images kept."""
 REQUIREMENTS = {"pytorch": "networks_pytorch", "deepinverse": "optimisation_deepinverse"}
 CASES = {
     "pytorch": {"steps": 10, "depth": 4, "features": 32},
@@ -77,7 +82,7 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
     from unrolled_cases import Case, Training, arrays
 
     data, case = arrays(), Case(**CASES[peer])
-    ours = {side: Training(case, data, remat=remat) for side, remat in OURS.items()}
+    ours = {side: Training(case, data, **how) for side, how in OURS.items()}
     turns: dict[str, Callable[[], float]] = {
         side: lambda training=training: seconds(training) for side, training in ours.items()
     }

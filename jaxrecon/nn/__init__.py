@@ -15,7 +15,6 @@ from jaxrecon.nn.equilibrium import DeepEquilibrium, LearnedStep, equilibrium
 from jaxrecon.nn.fields_of_experts import FieldsOfExperts, fields_of_experts
 from jaxrecon.nn.filter_bank import filter_bank_bound, filter_responses
 from jaxrecon.nn.gradient_step import GradientStep, GradientStepPotential
-from jaxrecon.nn.micro_batches import MicroBatched
 from jaxrecon.nn.networks import on_images, parameter_count, stacked
 from jaxrecon.nn.normalisation import GroupNormalisation, Normalised
 from jaxrecon.nn.plug_and_play import (
@@ -86,7 +85,6 @@ __all__ = [
     "LearnedGradient",
     "LearnedPrimalDual",
     "LearnedStep",
-    "MicroBatched",
     "MoDL",
     "Normalised",
     "RegularisationByDenoising",

@@ -78,7 +78,7 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
 
         if options.remat is not None:
             objective = jax.checkpoint(objective, policy=options.remat)
-        value, gradient = _in_parts(
+        value, gradient = in_parts(
             jax.value_and_grad(objective), state.parameters, batch, loss_key, options.accumulate
         )
         gradient = jax.tree.map(jnp.conj, gradient)  # of complex weights: the steepest ascent
@@ -100,7 +100,7 @@ def _norm(tree: Any) -> jax.Array:
     return jnp.sqrt(sum(jnp.sum(jnp.abs(a) ** 2) for a in jax.tree.leaves(tree)))
 
 
-def _in_parts(
+def in_parts(
     value_and_grad: Callable, parameters: Any, batch: Any, key: jax.Array, parts: int
 ) -> tuple:
     """Loss and gradient, as the mean over parts of the batch that are taken one after another."""

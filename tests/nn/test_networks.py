@@ -14,7 +14,6 @@ NETWORKS = {
     "UNet": lambda: nn.UNet((4, 6, 8), rngs=nnx.Rngs(0)),
     "UNet, unfolded": lambda: nn.UNet((4, 6), blocks=2, fold=1, rngs=nnx.Rngs(0)),
     "Normalised": lambda: nn.Normalised(nn.UNet((4, 6), rngs=nnx.Rngs(0))),
-    "MicroBatched": lambda: nn.MicroBatched(nn.UNet((4, 6), rngs=nnx.Rngs(0)), size=2),
 }
 IMAGES = jax.random.normal(jax.random.key(0), (3, 16, 24))
 
