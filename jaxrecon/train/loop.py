@@ -81,8 +81,9 @@ def fit(
         learning_rate: of the default optimiser.
         average: decay of an exponential moving average of the parameters, e.g. 0.999, which is
             validated and returned in their place. At step k it is at most (1 + k) / (10 + k).
-        accumulate: parts of a batch that are taken one after another, to save memory; the gradient
-            is the mean over them. Each part gets a key of its own.
+        accumulate: parts of a batch that are taken one after another: what the backward pass needs
+            is held for one part at a time, and on CPU a step is often faster, too. The gradient is
+            the mean over the parts. Each gets a key of its own.
         precision: dtype in which convolutions compute, e.g. ``jnp.bfloat16``; all else, weights
             and optimiser included, keeps its own: see :func:`in_precision`.
         remat: a policy of ``jax.checkpoint_policies``: what the backward pass may keep of the
