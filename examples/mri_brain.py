@@ -29,8 +29,8 @@ from jaxrecon.linops import FiniteDifference
 from jaxrecon.solvers import conjugate_gradient, fista, pd3o
 
 CHOICES = {
-    "CG-SENSE": (2, 3, 5, 8, 12),
-    "wavelets": (0.005, 0.01, 0.02, 0.04, 0.08),
+    "CG-SENSE": (5, 12, 20, 30, 50),
+    "wavelets": (0.0005, 0.001, 0.002, 0.005, 0.01),
     "total variation": (0.005, 0.01, 0.02, 0.04, 0.08),
 }
 """iterations of the first, weights of the others, of which the best on validation are taken"""

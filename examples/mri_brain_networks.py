@@ -39,7 +39,7 @@ TRAINING, VALIDATION, TEST = (40, 92), (92, 100), (104, 136)
 """slices (first, last + 1) of the template, from foot to head, 1 mm each"""
 NOISE = 0.02
 """sqrt(E |n|^2) of a coil; the brightest tissue in the middle of the head has the value 1"""
-STEPS, BATCH = 3800, 2
+STEPS, BATCH = 14_000, 2
 IMAGE = (-2, -1)
 
 weights_file = Path(str(files("jaxrecon") / "data" / "weights")) / "mri-brain-end-to-end.npz"

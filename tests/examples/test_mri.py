@@ -38,10 +38,10 @@ def test_a_learned_trajectory_is_better_and_within_limits(tmp_path):
     assert results["learned"]["mT/m"] < mri_trajectory_learning.AMPLITUDE
 
 
-def test_the_network_beats_what_knows_the_coils_but_total_variation_at_fourfold(tmp_path):
+def test_the_network_beats_what_knows_the_coils(tmp_path):
     results, _ = mri_brain.run(tmp_path, volumes=1)
-    for fold in (4, 8):
+    for fold, gain in ((4, 1), (8, 2)):
         found = {name: r["PSNR"] for (name, f), r in results.items() if f == fold}
-        assert found["end-to-end"] > found["wavelets"] > found["zero-filled"]
-    assert results["end-to-end", 8]["PSNR"] > results["total variation", 8]["PSNR"] + 1
+        assert found["end-to-end"] > found["total variation"] + gain
+        assert found["total variation"] > found["wavelets"] > found["zero-filled"]
     assert (tmp_path / "mri_brain.png").exists()
