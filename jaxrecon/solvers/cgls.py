@@ -15,12 +15,13 @@ from jaxrecon.solvers.preconditioner import checked_preconditioner, precondition
 
 
 class CGLSState(NamedTuple):
-    """Iterate, residual m - A x, search direction, and <s, P s>, s the gradient."""
+    """Iterate, residual m - A x, search direction p, <s, P s> and -<s, p>, s the gradient."""
 
     x: Any
     residual: Any
     direction: Any
     square: jax.Array
+    slope: jax.Array
 
 
 class CGLS(Method):
@@ -41,21 +42,23 @@ class CGLS(Method):
         residual = subtract(self.data, self.operator(x0))
         descent = self._descent(x0, residual)
         direction = precondition(self.preconditioner, descent)
-        return CGLSState(x0, residual, direction, inner(descent, direction))
+        square = inner(descent, direction)
+        return CGLSState(x0, residual, direction, square, square)
 
     def step(self, state: CGLSState) -> CGLSState:
-        x, residual, direction, square = state
+        x, residual, direction, square, slope = state
         product = self.operator.apply(direction)
         curvature = inner(product, weigh(self.weights, product))
         curvature = curvature + self.damping * inner(direction, direction)
-        alpha = ratio(square, curvature.astype(square.dtype))
+        # slope = square but for rounding, which would drive x away once s is nothing but rounding
+        alpha = ratio(slope, curvature.astype(slope.dtype))
         x = add_scaled(x, alpha, direction)
         residual = add_scaled(residual, -alpha, product)
         descent = self._descent(x, residual)
         steered = precondition(self.preconditioner, descent)
         following = inner(descent, steered)
         direction = add_scaled(steered, ratio(following, square), direction)
-        return CGLSState(x, residual, direction, following)
+        return CGLSState(x, residual, direction, following, inner(descent, direction))
 
 
 def cgls(

@@ -162,7 +162,7 @@ METHODS = [
     MethodCase("LSQR", _linear(_lsqr), 20, 1e-13),
     MethodCase("conjugate gradient, preconditioned", _preconditioned_gradient, 20, 1e-13),
     MethodCase("LSQR, preconditioned", _linear(_preconditioned(lsqr)), 20, 1e-13),
-    MethodCase("CGLS, preconditioned", _linear(_preconditioned(cgls)), 20, 1e-12),  # rounding
+    MethodCase("CGLS, preconditioned", _linear(_preconditioned(cgls)), 200, 1e-13),
     MethodCase("ISTA, backtracking", _sparse(ista, step_size=50.0, backtracking=True), 800, 1e-13),
     MethodCase("ISTA, backtracking, Kullback-Leibler", _ista_counts, 1600, 1e-13, True),
     MethodCase("FISTA, backtracking, Kullback-Leibler", _fista_counts, 400, 1e-13),
