@@ -34,6 +34,8 @@ def test_ista_is_the_proximal_gradient_step_repeated_bit_for_bit() -> None:
             x = proximal_gradient_step(x, f.grad, g.prox, 0.05)
         expected = solve(ista(f, g, 0.05), x0, 3)[0]
     np.testing.assert_array_equal(x, expected)
+    compiled = jax.jit(lambda m, x: solve(m, x, 3)[0])(ista(f, g, 0.05), x0)
+    np.testing.assert_allclose(compiled, expected, rtol=1e-6)
 
 
 def test_default_steps_keep_the_conditions_of_convergence() -> None:
