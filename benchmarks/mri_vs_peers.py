@@ -2,9 +2,9 @@
 
 Every side works on the same data, in turns and never side by side: ours in this process, each peer
 in a process and a virtual environment of its own, which the first run installs from
-benchmarks/requirements. PyTorch does the plain transform without any shifts, of data that were
-shifted before; ours and SigPy's is the centred one. "pair" is A^H (A x), "normal" the operator
-A^H A of packages that have one. Besides times it prints how far the results of each peer are from
+benchmarks/requirements. All transforms are centred; PyTorch's once as its MRI packages write it,
+with fftshift, and once "without shifts", the plain transform of data that were shifted before, which
+is less work than ours. "pair" is A^H (A x), "normal" the operator A^H A of packages that have one. Besides times it prints how far the results of each peer are from
 ours, relative to their norm, and of reconstructions how far either is from the phantom.
 Processes of PyTorch differ in speed, each being steady: of several processes of each peer, asked in
 turn, the one with the middle median counts. SigPy's wavelets continue an image by zeros, ours
