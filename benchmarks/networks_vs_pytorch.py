@@ -9,7 +9,7 @@ gradient and update by Adam.
 Run: python benchmarks/networks_vs_pytorch.py [--only CNN UNet] [--sizes 8x64 1x128] [--summary]
 
 Results are added to the output file case by case, so that a run may be cut into pieces; --summary
-prints the table of all of them.
+prints the table of all of them, and of how many runs they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,9 +173,14 @@ def run_case(name: str, size: str, python: Path | None, chosen: Any, folder: Pat
         np.savez(path, settings=json.dumps(settings), x=x, target=target, **arrays)
         worker = Worker(python, HERE / "peers" / "networks_pytorch_worker.py", path)
         out = path.with_suffix(".out.npz")
-        worker.ask(save=str(out))
-        difference = check_same(results, dict(np.load(out)))
         ask = worker.ask
+        try:
+            ask(save=str(out))
+        except RuntimeError as error:
+            print(f"PyTorch is not run: {error}")
+            worker = None
+    if worker is not None:
+        difference = check_same(results, dict(np.load(out)))
         for layout in LAYOUTS:
             sides[layout] = {
                 w: (lambda w=w, layout=layout: ask(work=f"{w} {layout}")) for w in WORKS
@@ -240,15 +246,18 @@ def main() -> None:
             print(f"PyTorch is not run: pip did not install {' '.join(requirements)}: {error}")
         about = f"jax {jax.__version__}, {requirements[0]}, {chosen.threads} threads, float32, "
         known["about"] = about + f"Python {platform.python_version()}, {platform.machine()}"
+        start = time.strftime("%Y-%m-%d %H:%M:%S")
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             for name in chosen.only:
                 for size in chosen.sizes:
                     for row in run_case(name, size, python, chosen, Path(folder)):
-                        rows[row["network"], row["size"], row["work"]] = row
+                        rows[row["network"], row["size"], row["work"]] = row | {"run": start}
                     known["rows"] = list(rows.values())
                     chosen.output.write_text(json.dumps(known, indent=1))
     print(known.get("about", "nothing measured yet"))
+    runs = {row["run"] for row in rows.values()}
+    print("of one run" if len(runs) == 1 else f"of {len(runs)} runs: {', '.join(sorted(runs))}")
     order = [rows[k] for n in NETWORKS for s in SIZES for w in WORKS if (k := (n, s, w)) in rows]
     report(order)
 

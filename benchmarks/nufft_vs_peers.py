@@ -29,6 +29,13 @@ from peers.environment import Worker, install, requirements
 HERE = Path(__file__).parent
 PEERS = {"FINUFFT": "finufft", "SigPy": "sigpy", "torchkbnufft": "torchkbnufft"}
 WORKS = ("type 2, one", "type 1, one", "type 2, coils", "type 1, coils", "normal, coils")
+TARGETS = {
+    (1e-3, "FINUFFT"): dict(zip(WORKS, (0.7, 0.7, 1.1, 1.5), strict=False)),
+    (1e-3, "SigPy"): dict.fromkeys(WORKS[:4], 0.2),
+    (1e-3, "torchkbnufft"): {"normal, coils": 1.0},
+    (1e-4, "FINUFFT"): {"normal, coils": 0.4},
+}
+"""Largest ratio of our time to the peer's."""
 WIDTHS = {1e-3: 4, 1e-4: 5}  # taps of the peers that are not told an accuracy, on a doubled grid
 
 
@@ -187,11 +194,11 @@ def run(
 
 def show(accuracy: float, sides: dict[str, Any]) -> None:
     """Times in ms, our time as a part of the peer's, and errors."""
-    from timing import print_table
+    from timing import print_table, print_targets
 
     ours = sides["jaxrecon"]
     print(f"\nrequested error {accuracy:.0e}; ours: grid {ours['grid']}, {ours['taps']} taps")
-    rows = []
+    rows, wanted = [], []
     for who, side in sides.items():
         row = [who]
         for work in WORKS:
@@ -200,9 +207,13 @@ def show(accuracy: float, sides: dict[str, Any]) -> None:
             both = taken and who != "jaxrecon"
             mine = ours["seconds"][work]["median"]
             row.append(f"{mine / taken['median']:.2f}" if both else "")
+            most = TARGETS.get((accuracy, who), {}).get(work)
+            if both and most:
+                wanted.append((f"{work}, {who}", mine / taken["median"], most))
             row.append(f"{side['errors'][work]:.0e}" if work in side["errors"] else "-")
         rows.append(row)
     print_table(["ms", *(x for work in WORKS for x in (work, "ours is", "error"))], rows)
+    print_targets(wanted)
     for who, side in sides.items():
         if "not_run" in side:
             print(f"not run: {who}: {side['not_run']}")

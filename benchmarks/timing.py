@@ -96,3 +96,14 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
         aligned = zip(row, widths, strict=True)
         cells = [f"{c:>{w}}" if i else f"{c:<{w}}" for i, (c, w) in enumerate(aligned)]
         print("  ".join(cells).rstrip())
+
+
+def print_targets(rows: list[tuple[str, float, float]]) -> None:
+    """Of each (what, ratio, largest ratio wanted), whether it is met."""
+    if rows:
+        print("\ntargets:")
+        verdicts = [
+            [what, f"{ratio:.3g}", f"{most:g}", "met" if ratio <= most else "MISSED"]
+            for what, ratio, most in rows
+        ]
+        print_table(["", "ours / its", "at most", ""], verdicts)

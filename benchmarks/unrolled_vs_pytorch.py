@@ -43,6 +43,14 @@ OURS: dict[str, dict[str, Any]] = {
     "jaxrecon, kept": {"remat": False},
 }
 """By default, with the batch in parts as `fit(accumulate=4)`, and with all images kept."""
+TARGETS = {
+    "eager": {"time": 1.25},
+    "checkpointed": {"time": 1.0, "memory": 0.6},
+    "unfolded": {"time": 0.5},
+}
+"""Largest ratio of ours to the peer's at its better layout."""
+LONGEST_COMPILE = 3.0
+"""seconds, of the network that PyTorch runs, too"""
 REQUIREMENTS = {"pytorch": "networks_pytorch", "deepinverse": "optimisation_deepinverse"}
 CASES = {
     "pytorch": {"steps": 10, "depth": 4, "features": 32},
@@ -78,7 +86,7 @@ def check_same(ours: dict, theirs: dict) -> float:
 
 
 def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
-    from timing import interleaved, milliseconds, print_table, seconds
+    from timing import interleaved, milliseconds, print_table, print_targets, seconds
     from unrolled_cases import Case, Training, arrays
 
     data, case = arrays(), Case(**CASES[peer])
@@ -93,7 +101,11 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
         saved: dict[str, Any] = {"settings": settings} | data | ours["jaxrecon"].weights
         np.savez(path, **saved)
         worker = Worker(python, HERE / "peers" / f"unrolled_{peer}_worker.py", path)
-        worker.ask(save=str(path.with_suffix(".out.npz")))
+        try:
+            worker.ask(save=str(path.with_suffix(".out.npz")))
+        except RuntimeError as error:
+            print(f"{peer} is not run: {error}")
+            return
         theirs = dict(np.load(path.with_suffix(".out.npz")))
         difference = max(check_same(t.results(), theirs) for t in ours.values())
         print(f"largest relative difference of images and gradients: {difference:.1e}")
@@ -122,6 +134,21 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
     print_table(["", "ms", "ours / its", "MiB", "ours / its"], rows)
     compiling = ", ".join(f"{side} {t.compile_seconds:.1f} s" for side, t in ours.items())
     print(f"compile: {compiling}")
+    seconds_of = {side: timing.median for side, timing in times.items()}
+    wanted = []
+    for kind, targets in TARGETS.items():
+        layouts = [side for side in seconds_of if side.startswith(kind)]
+        for what, most in targets.items():
+            measured = seconds_of if what == "time" else peaks
+            for own in OURS if layouts else ():
+                ratio = measured[own] / min(measured[side] for side in layouts)
+                wanted.append((f"{what} of {own} to {kind}", ratio, most))
+    if peer == "pytorch":
+        wanted += [
+            (f"compile, {side}: seconds", t.compile_seconds, LONGEST_COMPILE)
+            for side, t in ours.items()
+        ]
+    print_targets(wanted)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pywt
 import sigpy as sp
 import sigpy.mri as mr
 
@@ -28,6 +29,28 @@ def toeplitz(data: dict[str, np.ndarray]) -> Any:
     maps = data["maps"]
     S = sp.linop.Multiply(maps.shape[1:], maps)
     return S.H * sp.linop.NUFFT(S.oshape, data["coord"], toeplitz=True).N * S
+
+
+class PeriodicWavelet(sp.linop.Linop):
+    """PyWavelets' orthogonal transform, which continues an image periodically."""
+
+    def __init__(self, shape: Any, level: int, *, inverse: bool = False):
+        self.level, self.inverse = level, inverse
+        coefficients = self.analysed(np.zeros(shape))
+        self.slices = pywt.coeffs_to_array(coefficients)[1]
+        super().__init__(shape, shape)
+
+    def analysed(self, x: np.ndarray) -> Any:
+        return pywt.wavedecn(x, "db4", mode="periodization", level=self.level)
+
+    def _apply(self, x: np.ndarray) -> np.ndarray:
+        if not self.inverse:
+            return pywt.coeffs_to_array(self.analysed(x))[0]
+        coefficients = pywt.array_to_coeffs(x, self.slices, output_format="wavedecn")
+        return pywt.waverecn(coefficients, "db4", mode="periodization")
+
+    def _adjoint_linop(self) -> PeriodicWavelet:
+        return PeriodicWavelet(self.ishape, self.level, inverse=not self.inverse)
 
 
 def works(data: dict[str, np.ndarray], settings: dict[str, Any]) -> dict[str, Callable]:
@@ -49,8 +72,7 @@ def works(data: dict[str, np.ndarray], settings: dict[str, Any]) -> dict[str, Ca
             method.update()
         return x
 
-    def wavelet() -> np.ndarray:
-        W = sp.linop.Wavelet(image.shape, wave_name="db4", level=settings["levels"])
+    def wavelet(W: Any) -> np.ndarray:
         prox = sp.prox.UnitaryTransform(sp.prox.L1Reg(W.oshape, settings["weight"]), W)
         x, y = np.zeros_like(image), data["data"]
         method = sp.alg.GradientMethod(
@@ -62,7 +84,9 @@ def works(data: dict[str, np.ndarray], settings: dict[str, Any]) -> dict[str, Ca
         return x
 
     every["solve"] = lambda: solve(N)
-    every["wavelet"] = wavelet
+    level = settings.get("levels", 1)
+    every["wavelet"] = lambda: wavelet(sp.linop.Wavelet(image.shape, wave_name="db4", level=level))
+    every["wavelet, periodic"] = lambda: wavelet(PeriodicWavelet(image.shape, level))
     if "coord" in data:
         T = toeplitz(data)
         every["normal, Toeplitz"] = lambda: T(image)

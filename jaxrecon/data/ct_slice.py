@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core.checks import check_choice
-from jaxrecon.data.dicom import read_ct
+from jaxrecon.data.dicom import packaged, read_ct
 
 WATER = 0.0192
 """Attenuation of water in 1/mm at 70 keV, about the mean energy of a 120 kV spectrum."""
@@ -43,7 +43,7 @@ def ct_slice(name: str = "head", path: str | os.PathLike | None = None) -> Slice
         ValueError: an unknown name, or a file that is no CT slice.
     """
     check_choice(name, tuple(_SLICES), what="ct_slice", argument="name")
-    path = _packaged(_SLICES[name]) if path is None else os.fspath(path)
+    path = packaged(_SLICES[name], what="ct_slice") if path is None else os.fspath(path)
     dataset, hounsfield = read_ct(path, what="ct_slice", extra="examples")
     dy, dx = (float(length) for length in dataset.PixelSpacing)
     return Slice(np.asarray(attenuation_from_hounsfield(hounsfield)), (dy, dx))
@@ -62,15 +62,3 @@ def attenuation_from_hounsfield(hounsfield: Any, water: Any = WATER) -> jax.Arra
 def hounsfield_from_attenuation(attenuation: Any, water: Any = WATER) -> jax.Array:
     """HU = 1000 (mu / water - 1), the inverse of :func:`attenuation_from_hounsfield` from 0 up."""
     return 1000 * (jnp.asarray(attenuation) / water - 1)
-
-
-def _packaged(file: str) -> str:
-    try:
-        from data_store import DataStore
-    except ImportError as error:
-        message = "ct_slice needs pydicom-data: pip install 'jaxrecon[examples]'"
-        raise ImportError(message) from error
-    try:
-        return DataStore().get_path(file)
-    except Exception as error:
-        raise FileNotFoundError(f"pydicom-data no longer holds {file}.") from error

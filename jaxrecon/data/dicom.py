@@ -1,4 +1,4 @@
-"""One CT slice from one DICOM file, in Hounsfield units."""
+"""One slice from one DICOM file: CT in Hounsfield units, and any modality as it is stored."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def read_ct(
         FileNotFoundError: there is no file at the path.
         ValueError: a file that is no DICOM, is cut short, or is no CT slice.
     """
+    dataset, stored = read_slice(path, "CT", what=what, extra=extra)
+    slope = float(dataset.get("RescaleSlope", 1))
+    return dataset, stored * slope + float(dataset.get("RescaleIntercept", 0))
+
+
+def read_slice(
+    path: str | os.PathLike, modality: str, *, what: str, extra: str
+) -> tuple[Any, np.ndarray]:
+    """(pydicom data set, the stored values as float32 (rows, columns)) of one slice.
+
+    Args:
+        path: the file.
+        modality: what it must be, e.g. "CT" or "MR".
+        what, extra: as in :func:`read_ct`, which raises the same.
+    """
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
@@ -36,10 +51,10 @@ def read_ct(
         dataset = pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise ValueError(f"{what} expected a DICOM file, and {path} is none.") from error
-    if dataset.get("Modality") != "CT" or "PixelSpacing" not in dataset:
+    if dataset.get("Modality") != modality or "PixelSpacing" not in dataset:
         raise ValueError(
-            f"{what} expected a CT slice with its pixel spacing, but {path} has the modality "
-            f"{dataset.get('Modality')} and the spacing {dataset.get('PixelSpacing')}."
+            f"{what} expected a {modality} slice with its pixel spacing, but {path} has the "
+            f"modality {dataset.get('Modality')} and the spacing {dataset.get('PixelSpacing')}."
         )
     try:
         stored = dataset.pixel_array.astype(np.float32)
@@ -49,5 +64,22 @@ def read_ct(
         ) from error
     if stored.ndim != 2:
         raise ValueError(f"{what} expected one slice, but {path} holds {stored.shape}.")
-    slope = float(dataset.get("RescaleSlope", 1))
-    return dataset, stored * slope + float(dataset.get("RescaleIntercept", 0))
+    return dataset, stored
+
+
+def packaged(file: str, *, what: str) -> str:
+    """Path of a file in the wheel of pydicom-data. Nothing is downloaded.
+
+    Raises:
+        ImportError: pydicom-data is missing; names the extra.
+        FileNotFoundError: the installed version has no such file.
+    """
+    try:
+        from data_store import DataStore
+    except ImportError as error:
+        message = f"{what} needs pydicom-data: pip install 'jaxrecon[examples]'"
+        raise ImportError(message) from error
+    try:
+        return DataStore().get_path(file)
+    except Exception as error:
+        raise FileNotFoundError(f"pydicom-data no longer holds {file}.") from error

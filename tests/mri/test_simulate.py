@@ -342,3 +342,33 @@ def test_brain_slices_are_upright_and_complex():
     np.testing.assert_allclose(grey[0, 11:244, 29:226], maps.grey[90], atol=1e-6)
     with pytest.raises(ValueError, match="0 to 188"):
         simulate.brain_slices([189])
+
+
+def test_real_slices_keep_their_field_of_view_and_values():
+    pytest.importorskip("data_store")
+    full = simulate.mr_slice("abdomen")
+    assert full.image.shape == (484, 484)
+    np.testing.assert_allclose(full.pixel_size, 0.72314, rtol=1e-5)
+    assert float(jnp.abs(full.image).max()) == pytest.approx(1, rel=1e-6)
+    coarse = simulate.mr_slice("abdomen", shape=(121, 242))
+    np.testing.assert_allclose(coarse.pixel_size, (4 * 0.72314, 2 * 0.72314), rtol=1e-5)
+    assert complex(coarse.image.mean()) == pytest.approx(complex(full.image.mean()), rel=1e-5)
+    blocks = full.image.reshape(121, 4, 242, 2).mean((1, 3))
+    liver = np.s_[50:60, 80:90]
+    assert float(coarse.image[liver].real.mean()) == pytest.approx(
+        float(blocks[liver].real.mean()), rel=0.02
+    )
+    turned = simulate.mr_slice("abdomen", shape=(121, 242), key=jax.random.key(0), phase=0.4)
+    np.testing.assert_allclose(jnp.abs(turned.image), jnp.abs(coarse.image), atol=1e-6)
+    angle = jnp.angle(turned.image / coarse.image)[jnp.abs(coarse.image) > 0.1]
+    assert 0.05 < float(jnp.abs(angle).max()) <= 0.4 + 1e-5
+
+
+def test_real_slices_refuse(tmp_path):
+    data_store = pytest.importorskip("data_store")
+    with pytest.raises(ValueError, match=r"at most \(484, 484\)"):
+        simulate.mr_slice("abdomen", shape=(500, 100))
+    with pytest.raises(ValueError, match="modality CT"):
+        simulate.mr_slice(path=data_store.DataStore().get_path("693_UNCR.dcm"))
+    with pytest.raises(FileNotFoundError, match="no file at"):
+        simulate.mr_slice(path=tmp_path / "none.dcm")

@@ -1,4 +1,4 @@
-"""Simulated scans: phantoms in closed form, coils, noise, field maps, motion and brain images."""
+"""Simulated scans: phantoms in closed form, coils, noise, field maps, motion, brains, slices."""
 
 from jaxrecon.mri.simulate.brain import BrainMaps, brain_maps, brain_slices, spin_echo_signals
 from jaxrecon.mri.simulate.coil_maps import loop_maps
@@ -9,6 +9,7 @@ from jaxrecon.mri.simulate.motion import (
     moving_phantom_kspace,
     plane_rotation,
 )
+from jaxrecon.mri.simulate.mr_slice import MRSlice, mr_slice
 from jaxrecon.mri.simulate.noise import coil_noise, ring_covariance
 from jaxrecon.mri.simulate.phantom import cartesian_positions, phantom_kspace
 from jaxrecon.mri.simulate.sensitivities import (
@@ -23,6 +24,7 @@ from jaxrecon.mri.simulate.sensitivities import (
 __all__ = [
     "BrainMaps",
     "Exponentials",
+    "MRSlice",
     "Polynomials",
     "Sensitivities",
     "brain_maps",
@@ -35,6 +37,7 @@ __all__ = [
     "motion_terms",
     "moved",
     "moving_phantom_kspace",
+    "mr_slice",
     "phantom_kspace",
     "plane_rotation",
     "polynomial_field",
