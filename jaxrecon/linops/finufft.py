@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxrecon.core.checks import Space, check_real, is_complex, real_dtype
 from jaxrecon.core.pytree import Pytree
 from jaxrecon.linops.coefficients import as_shape, inexact_dtype
 from jaxrecon.linops.nonuniform_fourier.transform import pixels, with_moving_positions
+from jaxrecon.linops.toeplitz import Toeplitz, gram_of
 
 
 class FinufftFourier(LinearOperator):
@@ -22,20 +24,23 @@ class FinufftFourier(LinearOperator):
 
     The same operator as :class:`jaxrecon.linops.NonuniformFourier`, by the compiled library behind
     jax-finufft: a choice for large 3-D scans on CPUs, and on CUDA where that package was built with
-    it. It has no plans, no Toeplitz form, runs neither on TPUs nor in exported programs, and its
-    two types are adjoint to the requested accuracy only. Coils under vmap go to it together, frames
-    with positions of their own in turn. Differentiable in f and in the positions.
+    it. Of the interface only `planned` is absent, as FINUFFT plans by itself. It runs neither on
+    TPUs nor in exported programs, and its two types are adjoint to the requested accuracy only.
+    Coils under vmap go to it together, frames with positions of their own in turn. Differentiable
+    in f and in the positions.
 
     Args:
         positions: k in cycles per pixel, (*samples, d), in the order of the image axes; traced.
         shape: n, static, one to three axes.
         accuracy: static; relative error, from 1e-6 in float32 and 1e-14 in float64.
         dtype: complex64 or complex128.
+        normal_by_toeplitz: `normal`, A^H A, goes through :meth:`toeplitz`, made at construction of
+            the positions it then has.
 
     Raises:
         ImportError: jax-finufft is missing; names the extra.
-        ValueError: positions that do not fit the shape, more than three axes, an accuracy that is
-            not between 0 and 1.
+        ValueError: positions that do not fit the shape, more than three axes, an accuracy out of
+            reach.
         TypeError: complex positions, a dtype that is not complex.
 
     Source: Barnett, Magland and af Klinteberg 2019, doi:10.1137/18M120885X.
@@ -45,6 +50,8 @@ class FinufftFourier(LinearOperator):
     shape: tuple[int, ...] = static()
     accuracy: float = static(default=1e-4, kw_only=True)
     dtype: Any = static(default=jnp.complex64, kw_only=True)
+    normal_by_toeplitz: bool = static(default=False, kw_only=True)
+    gram: Toeplitz | None = dataclasses.field(default=None, init=False)
 
     def __post_init__(self) -> None:
         _finufft()
@@ -61,8 +68,13 @@ class FinufftFourier(LinearOperator):
                 f"{what} expected a shape of 1 to 3 axes and positions (*samples, axes), got "
                 f"{self.shape} and {self.positions.shape}."
             )
-        if not 0 < self.accuracy < 1:
-            raise ValueError(f"{what} expected 0 < accuracy < 1, got {self.accuracy!r}.")
+        least = 1e-6 if real_dtype(self.dtype) == jnp.float32 else 1e-14
+        if not least <= self.accuracy < 1:
+            raise ValueError(
+                f"{what} expected {least:.0e} <= accuracy < 1 in {self.dtype}, got "
+                f"{self.accuracy!r}."
+            )
+        self._set("gram", self.toeplitz() if self.normal_by_toeplitz else None)
         super().__post_init__()
 
     @property
@@ -83,6 +95,14 @@ class FinufftFourier(LinearOperator):
 
     def adjoint(self, y: Any) -> jax.Array:
         return _adjoint_sums(self._points, y.ravel(), struct(self.shape, y.dtype))
+
+    def normal(self, x: Any) -> jax.Array:
+        return super().normal(x) if self.gram is None else self.gram.apply(x)
+
+    def toeplitz(self, weights: Any = None) -> Toeplitz:
+        r"""A^H W A as a product of FFTs, as :meth:`jaxrecon.linops.NonuniformFourier.toeplitz`."""
+        wide = self.replace(shape=tuple(2 * n for n in self.shape), normal_by_toeplitz=False)
+        return gram_of(self, wide, weights, what="FinufftFourier.toeplitz")
 
 
 class Points(Pytree):

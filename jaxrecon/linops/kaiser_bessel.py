@@ -141,7 +141,7 @@ def window_weight(tap: int, a: jax.Array, window: Window = SIX_TAPS) -> jax.Arra
     before its whole part.
     """
     weight, t = jnp.zeros_like(a), 2 * a - 1
-    for coefficient in _polynomials(window, a.dtype.name)[tap, ::-1]:
+    for coefficient in _polynomials(window, a.dtype.name)[tap, ::-1].tolist():
         weight = weight * t + coefficient
     return weight
 

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrecon.core import LinearOperator, static, struct
-from jaxrecon.core.checks import Space, check_real
+from jaxrecon.core.checks import Space, check_real, check_weights, real_dtype
 from jaxrecon.core.matched import matched
 from jaxrecon.linops.coefficients import as_shape
+from jaxrecon.linops.diagonal import check_broadcast
 from jaxrecon.linops.kaiser_bessel import fast_length
 
 
@@ -69,6 +70,13 @@ class Toeplitz(LinearOperator):
 
         The entries m = -n take no part. The kernel is taken as Hermitian: what p[-m] differs from
         conj(p[m]) is averaged away.
+
+        Args:
+            kernel: p, complex or real, of one to any number of axes; traced and differentiable.
+
+        Returns:
+            The operator on complex images (n, ...), in the precision of the kernel: its spectrum is
+            float32 for complex64, float64 for complex128.
 
         Raises:
             ValueError: an axis of odd length.
@@ -124,6 +132,20 @@ class Toeplitz(LinearOperator):
         return jnp.fft.fftn(c).real
 
 
+def gram_of(
+    transform: LinearOperator, wide: LinearOperator, weights: Any, *, what: str
+) -> Toeplitz:
+    """A^H W A for a Fourier transform A of any positions; `wide` is A for twice the image."""
+    image, samples = transform.domain, transform.codomain.shape
+    weights = jnp.ones((), real_dtype(image.dtype)) if weights is None else jnp.asarray(weights)
+    check_weights(weights, what=what)
+    check_broadcast(weights, samples, what=what, argument="weights")
+    # the kernel is type 1 of the weights on twice the image
+    kernel = wide.adjoint(jnp.broadcast_to(weights, samples).astype(image.dtype))
+    scale = float(np.sqrt(kernel.size) / np.prod(image.shape))
+    return Toeplitz.from_kernel(kernel * scale)
+
+
 def lengths_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Lengths of the transforms of a product: those of the image, where they are fast."""
     return tuple(fast_length(n) for n in shape)
@@ -165,6 +187,8 @@ class Circulant(LinearOperator):
 
     Raises:
         TypeError: complex eigenvalues.
+
+    Source: R. Chan and Ng, doi:10.1137/S0036144594276474.
     """
 
     eigenvalues: jax.Array
@@ -197,7 +221,10 @@ def circulant_preconditioner(
     C weighs each wave that fits the image a whole number of times as T does, and misses only that
     T does not wrap around. It serves where the density of the samples varies and weights do not
     even it out, as these have done the same before. With coils whose maps satisfy
-    sum_c |s_c|^2 = 1 it serves the normal operator sum_c conj(s_c) T s_c as well.
+    sum_c |s_c|^2 = 1 it serves the normal operator sum_c conj(s_c) T s_c as well:
+
+        P = circulant_preconditioner(fourier.toeplitz(), shift=damping)
+        conjugate_gradient(NonuniformSense(maps, fourier), y, damping=damping, preconditioner=P)
 
     Args:
         toeplitz: T, positive semidefinite, as A^H W A with W >= 0 is.
@@ -206,7 +233,7 @@ def circulant_preconditioner(
             not amplify waves that were not sampled.
 
     Returns:
-        A positive definite :class:`Circulant`, to be passed as `preconditioner`.
+        A positive definite :class:`Circulant`.
 
     Raises:
         ValueError: floor is not positive.

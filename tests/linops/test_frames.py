@@ -5,6 +5,7 @@ import pytest
 
 from jaxrecon.linops import Mask, Matrix, Sample
 from jaxrecon.linops.frames import Frames
+from jaxrecon.mri import Sense
 
 
 def test_every_frame_has_an_operator_of_its_own():
@@ -25,6 +26,24 @@ def test_the_changes_are_differentiable():
     x = jnp.ones((2, 3))
     slope = jax.grad(lambda m: jnp.sum(Frames(Matrix(m[0]), {"matrix": m})(x)))(matrices)
     np.testing.assert_array_equal(slope, jnp.ones_like(matrices))
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 1)])
+def test_frames_of_sense_have_masks_of_their_own(shape):
+    random = np.random.default_rng(1)
+    masks = random.random((3, *shape)) < 0.5
+    maps, series = (
+        jnp.asarray(random.normal(size=s) + 1j * random.normal(size=s), jnp.complex64)
+        for s in ((2, 4, 6), (3, 4, 6))
+    )
+    frames = Frames(Sense(maps, masks[0]), {"mask": masks})
+    series_of_sense = Sense(maps, masks[:, None])
+    kspace = frames(series)
+    for mask, image, measured in zip(masks, series, kspace, strict=True):
+        expected = np.where(mask, Sense(maps)(image), 0)
+        np.testing.assert_allclose(measured, expected, atol=1e-5)
+    np.testing.assert_allclose(frames.H(kspace), series_of_sense.H(kspace), atol=1e-5)
+    np.testing.assert_allclose(frames.normal(series), frames.H(kspace), atol=1e-5)
 
 
 def test_bad_input():

@@ -11,13 +11,12 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon.core import LinearOperator, static, struct
-from jaxrecon.core.checks import Space, check_real, check_weights, is_complex, real_dtype
+from jaxrecon.core.checks import Space, check_real, is_complex, real_dtype
 from jaxrecon.linops.coefficients import as_shape, inexact_dtype
-from jaxrecon.linops.diagonal import check_broadcast
 from jaxrecon.linops.nonuniform_fourier.grid import Grid, choose_grid, least_accuracy
 from jaxrecon.linops.nonuniform_fourier.plan import Plan, plan_of
 from jaxrecon.linops.nonuniform_fourier.transform import Samples, adjoint_sums, nonuniform_sums
-from jaxrecon.linops.toeplitz import Toeplitz
+from jaxrecon.linops.toeplitz import Toeplitz, gram_of
 
 
 class NonuniformFourier(LinearOperator):
@@ -40,9 +39,11 @@ class NonuniformFourier(LinearOperator):
     Planning: where positions are known (not traced) the constructor sorts them and tabulates, for
     each point of the grid, its samples and their weights: 16 bytes a tap of a sample while it runs,
     8 afterwards; with more than 2^25 taps no plan is made. Type 1 then gathers in parallel instead
-    of adding sample by sample. The operator is a pytree: build it once, pass it into jitted
-    functions. The shapes of a plan depend on the positions, so that jitted functions compile again
-    for another trajectory; not so with planned=False, or where the constructor runs within jit.
+    of adding sample by sample. Type 2 has nothing to plan: it evaluates the window of each sample
+    where it reads the grid, at every application. The operator is a pytree: build it once, pass it
+    into jitted functions. The shapes of a plan depend on the positions, so that jitted functions
+    compile again for another trajectory; not so with planned=False, or where the constructor runs
+    within jit.
     A plan knows its positions: where they have been replaced since, e.g. by an optimiser that
     updates this pytree, samples are added one by one, with the same result.
 
@@ -51,6 +52,10 @@ class NonuniformFourier(LinearOperator):
     positions, to any order. The derivative in k is the transform of -2 pi i (x - n // 2) f, so that
     one in positions costs as much as the transform of as many images as there are axes.
     Weights of a density compensation are factors of y. Positions that are not finite give NaN.
+
+    Step sizes: of m samples and n pixels in all, max(1, sqrt(m / n)) <= ||A|| <= sqrt(m). On the
+    grid of frequencies, each once, ||A|| is 1; where a trajectory is dense, as radial ones are in
+    the middle, it is far above sqrt(m / n). Take :func:`jaxrecon.solvers.operator_norm`.
 
     Args:
         positions: k, (*samples, d), real, traced: cycles per pixel along each axis of the image, in
@@ -162,12 +167,7 @@ class NonuniformFourier(LinearOperator):
             ValueError: negative or NaN weights, or of another shape.
             TypeError: complex weights.
         """
-        what = "NonuniformFourier.toeplitz"
-        weights = jnp.ones((), real_dtype(self.dtype)) if weights is None else jnp.asarray(weights)
-        check_weights(weights, what=what)
-        check_broadcast(weights, self.samples, what=what, argument="weights")
-        # the kernel is type 1 of the weights on twice the image
-        double = tuple(2 * n for n in self.shape)
-        wide = self.replace(shape=double, planned=False, normal_by_toeplitz=False)
-        kernel = wide.adjoint(jnp.broadcast_to(weights, self.samples).astype(self.dtype))
-        return Toeplitz.from_kernel(kernel * (np.sqrt(np.prod(double)) / np.prod(self.shape)))
+        wide = self.replace(
+            shape=tuple(2 * n for n in self.shape), planned=False, normal_by_toeplitz=False
+        )
+        return gram_of(self, wide, weights, what="NonuniformFourier.toeplitz")

@@ -16,9 +16,13 @@ def accuracy(d):
     return 1e-4 if d == jnp.float32 else 1e-12
 
 
-def nonuniform(shape, samples):
+def nonuniform(shape, samples, **options):
     return lambda d: NonuniformFourier(
-        positions(d, *samples, len(shape)), shape, accuracy=accuracy(d), dtype=complex_dtype(d)
+        positions(d, *samples, len(shape)),
+        shape,
+        accuracy=accuracy(d),
+        dtype=complex_dtype(d),
+        **options,
     )
 
 
@@ -30,6 +34,12 @@ OPERATORS = [
     OperatorCase("nonuniform_fourier", nonuniform((5, 6), (3, 4))),
     OperatorCase("nonuniform_fourier_1d", nonuniform((8,), (7,)), variant=True),
     OperatorCase("nonuniform_fourier_3d", nonuniform((3, 4, 2), (6,)), variant=True),
+    OperatorCase(
+        "nonuniform_fourier_toeplitz",
+        nonuniform((5, 6), (3, 4), normal_by_toeplitz=True),
+        float64_tolerance=4e-12,  # A^H A twice, each as accurate as A^H and A: 1e-12
+        variant=True,
+    ),
     OperatorCase("toeplitz", lambda d: Toeplitz(spectrum(d, (2, 2, 4, 6)), (3, 6))),
     OperatorCase("circulant", lambda d: Circulant(spectrum(d, (3, 5)))),
 ]
