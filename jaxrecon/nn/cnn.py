@@ -29,8 +29,11 @@ class CNN(nnx.Module):
         groups: of :class:`GroupNormalisation` before each relu but the first; None for none.
         rngs: random streams of Flax.
 
+    (batch, y, x, inputs) to (batch, y, x, outputs), or with z before y for three axes.
+
     Raises:
-        ValueError: numbers of layers that disagree.
+        ValueError: numbers of layers that disagree, an even size of a kernel, more outputs than
+            inputs with a residual, groups that do not divide the features.
 
     Source: Ducros, Lorente Mur and Peyrin, ISBI 2020, doi:10.1109/ISBI45749.2020.9098380; the
     layers are those of Dong et al., doi:10.1109/TPAMI.2015.2439281; networks without biases, Mohan
@@ -95,6 +98,11 @@ class DnCNN(CNN):
         depth: number of convolutions, at least 2.
         features: channels between them.
         options: inputs, outputs, dims, bias, groups and rngs, as in :class:`CNN`.
+
+    Shapes are those of :class:`CNN`.
+
+    Raises:
+        ValueError: fewer than two convolutions; as :class:`CNN`.
 
     Source: Zhang et al., Beyond a Gaussian denoiser, doi:10.1109/TIP.2017.2662206.
     """

@@ -9,13 +9,15 @@ forward mode, reverse mode, vmap and every order of derivative work. On CPU they
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial, update_wrapper
+from types import MethodType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 
 from jaxrecon.core import matched, struct
@@ -202,6 +204,55 @@ def compiler_options() -> dict[str, str]:
     return options
 
 
+class _Jitted:
+    """`jax.jit` of a function, made at its first use: the options ask which backend there is."""
+
+    def __init__(self, function: Any, options: dict[str, Any]):
+        update_wrapper(self, function, updated=())
+        self._function = function
+        self._options = options
+
+    @cached_property
+    def _inner(self) -> Any:
+        return jax.jit(self._function, **self._options)
+
+    @cached_property
+    def _jitted(self) -> Any:
+        return jax.jit(self._function, compiler_options=compiler_options(), **self._options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+        return self._inner(*args, **kwargs) if traced else self._jitted(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        return self._jitted.lower(*args, **kwargs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        return self._jitted.trace(*args, **kwargs)
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        return self._jitted.eval_shape(*args, **kwargs)
+
+    def clear_cache(self) -> None:
+        self._jitted.clear_cache()
+
+
 def jit(function: Any, **options: Any) -> Any:
-    """`jax.jit` with :func:`compiler_options`: use it for functions that run networks."""
-    return jax.jit(function, compiler_options=compiler_options(), **options)
+    """`jax.jit` with :func:`compiler_options`: use it for functions that run networks.
+
+    Nothing starts before the first use, so that a module may have such functions at its top level.
+    JAX takes options of the compiler at the top level only: within `jit`, `grad` or `vmap` this is
+    `jax.jit`, and what is around it decides; `nn.jit(jax.grad(loss))` has them.
+
+    Args:
+        function: what to compile; a method may be decorated, too.
+        options: those of `jax.jit`, such as `static_argnames` and `donate_argnums`.
+
+    Returns:
+        the compiled function, with `lower`, `trace`, `eval_shape` and `clear_cache` as that of
+        `jax.jit` has them.
+    """
+    return _Jitted(function, options)

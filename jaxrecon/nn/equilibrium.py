@@ -76,6 +76,9 @@ def equilibrium(
     Returns:
         A :class:`Solution`; x has the derivatives.
 
+    Raises:
+        ValueError: a negative memory; as :func:`jaxrecon.fixed_point`.
+
     Source: Bai, Kolter and Koltun, NeurIPS 2019, doi:10.48550/arXiv.1909.01377; one step: Wu Fung
     et al. 2022, doi:10.1609/aaai.v36i6.20619.
     """

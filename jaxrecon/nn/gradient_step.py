@@ -26,6 +26,9 @@ class GradientStep(nnx.Module):
         channels: first channels of the input, which are the image (2 for complex); others, such as
             the noise level, are parameters.
 
+    Raises:
+        ValueError: at the first call, a network that returns another number of channels.
+
     Source: Hurault, Leclaire and Papadakis, ICLR 2022, doi:10.48550/arXiv.2110.03220; prox, ICML
     2022, doi:10.48550/arXiv.2201.13256.
     """

@@ -57,6 +57,9 @@ class Normalised(nnx.Module):
         floor: smallest s, in the units of the image.
         channels: first channels of the input, which are the image; 2 for complex images.
 
+    Raises:
+        ValueError: at the first call, a network that returns another number of channels.
+
     Source: the normalisation of the U-Nets in Sriram et al., End-to-end variational networks,
     doi:10.1007/978-3-030-59713-9_7.
     """

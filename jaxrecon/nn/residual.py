@@ -21,6 +21,11 @@ class ResidualBlock(nnx.Module):
             f(c x) = c f(x) for c > 0.
         groups: N is :class:`GroupNormalisation` with so many groups; None for no normalisation.
         rngs: random streams of Flax.
+
+    (batch, y, x, features) to the same, or with z before y for three axes.
+
+    Raises:
+        ValueError: other than 2 or 3 axes, groups that do not divide the features.
     """
 
     def __init__(

@@ -74,7 +74,8 @@ def diffpir(
     Run it with ``solve(method, x0, K)``.
 
     Raises:
-        ValueError: levels or a weight not positive, or `fresh` outside of [0, 1], where known.
+        ValueError: levels that are not positive or do not fall, a weight that is not positive, or
+            `fresh` outside of [0, 1], where known; not one axis of levels.
 
     Source: Zhu et al. 2023, doi:10.1109/CVPRW59228.2023.00129.
     """

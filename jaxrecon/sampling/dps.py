@@ -94,7 +94,8 @@ def diffusion_posterior_sampling(
     sigma_1. One call of D and one of its transpose a step.
 
     Raises:
-        ValueError: levels that are not positive, where known, or not one axis of them.
+        ValueError: levels that are not positive or do not fall, where known, or not one axis of
+            them.
 
     Source: Chung et al., ICLR 2023, doi:10.48550/arXiv.2209.14687.
     """

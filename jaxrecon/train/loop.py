@@ -96,9 +96,11 @@ def fit(
         maximise: whether a large validation is good, as with PSNR.
         patience: stop after so many records without a better validation, and return the best.
         checkpoints: folder for orbax checkpoints (the last two are kept). If it holds some
-            already, training goes on after the last that can be read. One is also written when the
-            data, `validate` or `callback` raise an exception, or on Ctrl-C, which waits for the end
-            of the step (a second one does not).
+            already, training goes on after the last that can be read, up to `epochs` or `steps`.
+            If these are other ones than before, the default optimiser follows the schedule of the
+            new number from there on: the rate jumps. One is also written when the data, `validate`
+            or `callback` raise an exception, or on Ctrl-C, which waits for the end of the step (a
+            second one does not).
         log: folder for metrics.csv and metrics.jsonl.
         figure: PNG file with the losses so far, rewritten at every record.
         callback: (count of steps done, loss) after every step. Reading the loss waits for it.
@@ -114,7 +116,8 @@ def fit(
             `epochs` and `steps`, patience without `validate`; checkpoints of another training, or
             none of which can be read.
         FloatingPointError: the loss or its gradient is not finite; it names the step. The
-            checkpoints are of before.
+            checkpoints are of before; without `checkpoints`, or before the first record, nothing
+            is kept. Or `validate` returned NaN.
     """
     stream = data if isinstance(data, Stream) else Arrays(data, batch_size)
     steps, every = _length(stream, epochs, steps, every)

@@ -77,6 +77,9 @@ def check_consistency(
         measurements: batch of n.
         iterations, tolerance: see :func:`range_null`.
 
+    Raises:
+        ValueError: images that are not like the truth.
+
     Source: Bhadra, Kelkar, Brooks and Anastasio 2021, doi:10.1109/TMI.2021.3077857.
     """
     if jnp.shape(images) != jnp.shape(truth):

@@ -195,14 +195,16 @@ class Run:
         if bad is None:
             return
         value, norm = (float(a) for a in looked_at[bad])
-        kept = ""
-        if self.checkpoints is not None:
-            kept = (
-                f" The last good checkpoint in '{self.checkpoints.folder}' is that of step "
-                f"{self.checkpoints.latest()}."
-            )
         raise FloatingPointError(
             f"fit: in step {self.done - len(pending) + first + bad + 1} the loss became {value} "
             f"and its gradient {norm}. Lower the learning rate, or check the scaling of the "
-            "operator (step sizes need 1 / ||A||^2)." + kept
+            f"operator (step sizes need 1 / ||A||^2). {self._what_is_kept()}"
         )
+
+    def _what_is_kept(self) -> str:
+        if self.checkpoints is None:
+            return "Nothing of this run is kept, as there is no folder for checkpoints."
+        where, latest = f"'{self.checkpoints.folder}'", self.checkpoints.latest()
+        if latest is None:
+            return f"There is no checkpoint in {where} yet: the first comes with the first record."
+        return f"The last good checkpoint in {where} is that of step {latest}."

@@ -19,3 +19,12 @@ def test_means_are_better_than_samples_and_deviations_are_of_the_size_of_the_err
     for name in ("DiffPIR", "PnP-ULA"):
         assert results[name]["PSNR of the mean"] > 22
     assert (tmp_path / "posterior_sampling.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_nine_of_ten_truths_lie_in_intervals_of_ninety_percent(tmp_path):
+    results, _ = posterior_sampling.run(tmp_path, posterior_sampling.Settings())
+    at = posterior_sampling.LEVELS.index(0.9)
+    for name, result in results.items():
+        assert result["coverage"][at] == pytest.approx(0.9, abs=0.07), name
+    np.testing.assert_allclose(results["DPS"]["coverage"], posterior_sampling.LEVELS, atol=0.06)

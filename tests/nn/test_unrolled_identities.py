@@ -243,6 +243,74 @@ def test_variational_network_without_network_is_gradient_descent_bit_for_bit(ope
     np.testing.assert_array_equal(unrolled(module, operator, data, start), x)
 
 
+COMPLEX_START = images(12, jnp.complex64)
+
+
+def soft(value):
+    """The soft threshold of complex images as a network of two channels."""
+
+    def network(x):
+        y = soft_threshold(jax.lax.complex(x[..., 0], x[..., 1]), value)
+        return jnp.stack([y.real, y.imag], axis=-1)
+
+    return network
+
+
+COMPLEX_SCHEMES = {
+    "proximal gradient": (
+        nn.UnrolledProximalGradient(soft(0.8 * 0.1), steps=STEPS, shared=True, step_size=0.8),
+        lambda f: ista(f, WEIGHT * L1(), 0.8),
+        STEPS,
+    ),
+    "half-quadratic": (
+        nn.UnrolledHalfQuadratic(soft(0.1 / 0.7), steps=STEPS, shared=True, penalty=0.7),
+        lambda f: half_quadratic_splitting(f, WEIGHT * L1(), Identity(COMPLEX.domain), 0.7),
+        STEPS,
+    ),
+    "ADMM-Net": (
+        nn.ADMMNet(soft(0.1 / 0.7), steps=STEPS, shared=True, penalty=0.7),
+        lambda f: admm(f, WEIGHT * L1(), Identity(COMPLEX.domain), 0.7),
+        STEPS + 1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX_SCHEMES)
+def test_with_the_complex_soft_threshold_schemes_are_the_solvers(name):
+    """The threshold of the modulus couples real and imaginary part."""
+    module, method, steps = COMPLEX_SCHEMES[name]
+    x = classical(method, COMPLEX, COMPLEX_DATA, COMPLEX_START, steps)
+    found = unrolled(module, COMPLEX, COMPLEX_DATA, COMPLEX_START)
+    assert found.dtype == jnp.complex64
+    assert jnp.abs(x.imag).max() > 0.1
+    np.testing.assert_allclose(found, x, atol=1e-5)
+
+
+def test_ista_net_of_two_channels_thresholds_both_parts():
+    """With identity transforms: the real and the imaginary part, each by itself."""
+    step, value = 0.8, 0.08
+    module = nn.ISTANet(
+        STEPS, features=4, channels=2, size=1, threshold=value, residual=False, shared=True,
+        step_size=step, rngs=nnx.Rngs(0),
+    )  # fmt: skip
+    eye, none = np.eye(2), np.zeros((2, 2))
+    transform = module.network
+    for layer, weights in (
+        (transform.forward[0], np.block([[eye, -eye]])),
+        (transform.forward[1], np.block([[eye, none], [-eye, none]])),
+        (transform.backward[0], np.block([[eye, -eye], [none, none]])),
+        (transform.backward[1], np.vstack([eye, -eye])),
+    ):
+        assert layer.kernel.shape[2:] == weights.shape
+        layer.kernel[...] = jnp.asarray(weights, jnp.float32)[None, None]
+    x = COMPLEX_START
+    for _ in range(STEPS):
+        z = x - step * jax.vmap(lambda a, m: COMPLEX.adjoint(COMPLEX(a) - m))(x, COMPLEX_DATA)
+        x = jax.lax.complex(soft_threshold(z.real, value), soft_threshold(z.imag, value))
+    found = unrolled(module, COMPLEX, COMPLEX_DATA, COMPLEX_START)
+    np.testing.assert_allclose(found, x, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [nn.MoDL, nn.VariationalNetwork])
 def test_complex_data_are_trained_on(kind):
     network = nn.CNN((4,), (3, 3), inputs=2, outputs=2, rngs=nnx.Rngs(0))

@@ -11,6 +11,7 @@ from flax import nnx
 
 from jaxrecon import nn
 from jaxrecon.linops import Matrix
+from jaxrecon.linops.fourier import ifft_centred
 
 SHAPE, COUNT, BATCH, STEPS = (6, 6), 20, 2, 3
 
@@ -23,6 +24,10 @@ class Case(NamedTuple):
     """shared -> module"""
     arguments: tuple
     """of its call"""
+    trace: Callable[[Any], Any] = lambda state: state.x
+    """state -> images"""
+    ends_at_record: bool = True
+    """whether the result is the last record"""
 
 
 def matrix(shape: tuple[int, int], seed: int = 0, dtype: Any = jnp.float32) -> jax.Array:
@@ -38,11 +43,15 @@ def images(seed: int, dtype: Any = jnp.float32) -> jax.Array:
 OPERATOR = Matrix(matrix((COUNT, 36)), SHAPE)
 COMPLEX = Matrix(matrix((COUNT, 36), 1, jnp.complex64), SHAPE)
 POSITIVE = Matrix(jnp.abs(matrix((COUNT, 36), 2)), SHAPE)
+SINOGRAM = Matrix(matrix((COUNT, 36), 10), SHAPE, (4, 5))
 CODES = Matrix(matrix((12, 30), 3))
 DATA = jax.vmap(OPERATOR)(images(4))
 COMPLEX_DATA = jax.vmap(COMPLEX)(images(5, jnp.complex64))
 COUNTS = 5 * jax.vmap(POSITIVE)(jnp.abs(images(6)))
 START = images(7)
+SINOGRAMS = jax.vmap(SINOGRAM)(images(11))
+KSPACE = jax.random.normal(jax.random.key(12), (BATCH, 3, *SHAPE), jnp.complex64)
+LINES = jnp.arange(6) % 2 == 1
 SPARSE_DATA = jax.vmap(CODES)(
     jnp.where(jax.random.uniform(jax.random.key(8), (BATCH, 30)) < 0.2, 2, 0.0)
 )
@@ -63,6 +72,20 @@ def networks(shared: Any, channels: int = 1, make: Callable | None = None) -> An
 
 def experts(rngs: nnx.Rngs) -> nn.ExpertsGradient:
     return nn.ExpertsGradient(4, size=3, centres=5, bound=2.0, rngs=rngs)
+
+
+def iterative(kind: Any, **channels: int) -> Callable[[Any], Any]:
+    """A learned iterative scheme, whose networks do not start at zero."""
+    options: dict[str, Any] = {"operator_norm": 1.0, "features": 4, "scale": 0.3, **channels}
+    return lambda shared: kind(STEPS, shared=shared, rngs=nnx.Rngs(0), **options)
+
+
+def end_to_end(shared: Any) -> nn.EndToEndVariationalNetwork:
+    """The first step size has no gradient, as descent starts at the data: none is learned here."""
+    return nn.EndToEndVariationalNetwork(
+        networks(shared, channels=2), networks(True, channels=2), steps=STEPS, shared=shared,
+        step_size=0.5, learned=False,
+    )  # fmt: skip
 
 
 def scheme(kind: Any, **options: Any) -> Callable[[Any], Any]:
@@ -89,7 +112,7 @@ CASES = [
         (CODES, SPARSE_DATA),
     ),
     Case("half-quadratic", scheme(nn.UnrolledHalfQuadratic), (OPERATOR, DATA, START)),
-    Case("ADMM-Net", scheme(nn.ADMMNet, rate=0.8), (OPERATOR, DATA, START)),
+    Case("ADMM-Net", scheme(nn.ADMMNet, rate=0.8), (OPERATOR, DATA, START), ends_at_record=False),
     Case("MoDL", scheme(nn.MoDL, iterations=30), (OPERATOR, DATA, START)),
     Case(
         "variational network",
@@ -99,4 +122,18 @@ CASES = [
         (OPERATOR, DATA, START),
     ),
     Case("learned EM", scheme(nn.LearnedEM), (POSITIVE, COUNTS, jnp.ones((BATCH, *SHAPE)), 0.1)),
+    Case(
+        "learned primal-dual",
+        iterative(nn.LearnedPrimalDual, primal=2, dual=2),
+        (SINOGRAM, SINOGRAMS, START),
+        lambda state: state.primal[..., 0],
+    ),
+    Case("learned gradient", iterative(nn.LearnedGradient, memory=1), (OPERATOR, DATA, START)),
+    Case(
+        "end-to-end variational network",
+        end_to_end,
+        (KSPACE, LINES, jnp.abs(jnp.arange(6) - 3) < 2),
+        lambda state: jnp.linalg.norm(ifft_centred(state.kspace, (-2, -1)), axis=1),
+        ends_at_record=False,
+    ),
 ]

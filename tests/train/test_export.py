@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxrecon import nn, train
+from examples import random_ellipses_networks as networks
+from jaxrecon import ct, data, nn, train
 from jaxrecon.linops import Matrix
 
 RANDOM = np.random.default_rng(0)
@@ -45,20 +46,36 @@ def landweber(network, operator, m):
     return x
 
 
+def assert_runs_alone(folder, reconstruct, m, **tolerance):
+    """One file for batches of any length gives the images of the library, where that is not."""
+    file = folder / "out" / "network.jaxexport"
+    size = train.export_reconstruction(file, reconstruct, m)
+    assert size == file.stat().st_size
+    np.save(folder / "m1.npy", m[:1])
+    np.save(folder / "m3.npy", m)
+    command = [sys.executable, "-c", ALONE, file, folder]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    whole = nn.jit(reconstruct)(m)
+    for n in (1, 3):
+        np.testing.assert_allclose(np.load(folder / f"x{n}.npy"), whole[:n], **tolerance)
+
+
 def test_the_file_runs_where_the_library_is_not(tmp_path):
     reconstruct = partial(landweber, nn.Convolution(1, 1, rngs=nnx.Rngs(0)), OPERATOR)
     m = RANDOM.standard_normal((3, 20)).astype(np.float32)
-    file = tmp_path / "out" / "network.jaxexport"
-    size = train.export_reconstruction(file, reconstruct, m)
-    assert size == file.stat().st_size
-    np.save(tmp_path / "m1.npy", m[:1])
-    np.save(tmp_path / "m3.npy", m)
-    command = [sys.executable, "-c", ALONE, file, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    for n in (1, 3):
-        got = np.load(tmp_path / f"x{n}.npy")
-        np.testing.assert_allclose(got, reconstruct(m[:n]), rtol=1e-5, atol=1e-6)
+    assert_runs_alone(tmp_path, reconstruct, m, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_trained_network_and_its_operator_run_where_the_library_is_not(tmp_path):
+    """Shipped learned primal-dual, with the projections inside: the fast convolutions of CPU, and
+    the plain ones, in one file."""
+    study = networks.study()
+    reconstruct = partial(networks.reconstruct, networks.load("lpd-320", study), study)
+    images = jnp.asarray(data.dival_ellipses("validation", 3))
+    m = np.asarray(ct.ellipses_measurements(images, part="validation"))
+    assert_runs_alone(tmp_path, reconstruct, m, atol=1e-4 * float(images.max()))
 
 
 def test_a_function_of_fixed_length(tmp_path):

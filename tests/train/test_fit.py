@@ -189,6 +189,12 @@ def test_checkpoints_of_another_training_are_refused(tmp_path):
     assert len(run(checkpoints=tmp_path, epochs=2).losses) == 2
 
 
+def message_of(**options):
+    with pytest.raises(FloatingPointError) as caught:
+        run(**options)
+    return str(caught.value)
+
+
 def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_checkpoint(tmp_path):
     def after(step):
         def batch(count, key):
@@ -196,6 +202,8 @@ def test_a_loss_that_is_not_finite_names_its_step_and_keeps_the_checkpoint(tmp_p
 
         return data.Numbered(batch, 4)
 
+    assert "Nothing of this run is kept" in message_of(data=after(3))
+    assert "There is no checkpoint in" in message_of(data=after(3), checkpoints=tmp_path / "new")
     message = r"in step 7 the loss became nan.*last good checkpoint in .* is that of step 4"
     with pytest.raises(FloatingPointError, match=message):
         run(data=after(7), checkpoints=tmp_path)
@@ -326,6 +334,26 @@ def test_short_convolutions_round_as_bfloat16_does_and_weights_stay_float32():
     train.in_precision(network, jnp.bfloat16)  # twice is once
     assert [type(layer) for layer in layers] == kept
     assert network(jnp.ones((1, 8, 8, 1))).dtype == jnp.float32
+
+
+def test_in_short_precision_the_state_of_the_optimiser_stays_float32():
+    adam, seen = optax.adam(1e-2), []
+
+    def update(gradient, state, parameters):
+        updates, following = adam.update(gradient, state, parameters)
+        seen.append((gradient, state, following, updates))
+        return updates, following
+
+    def difference(module, batch, key):
+        return jnp.mean((module(batch) - batch) ** 2)
+
+    images = jnp.asarray(RANDOM.standard_normal((4, 6, 6, 1)), jnp.float32)
+    train.fit(
+        nn.Convolution(1, 2, rngs=nnx.Rngs(0)), difference, images, key=KEY, steps=2, batch_size=4,
+        precision=jnp.bfloat16, optimiser=optax.GradientTransformation(adam.init, update),
+    )  # fmt: skip
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(seen)}
+    assert dtypes == {jnp.dtype("float32"), jnp.dtype("int32")}  # and the count of steps
 
 
 def test_arrays_of_loss_and_stream_are_arguments_and_no_constants():

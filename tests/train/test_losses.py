@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from skimage.metrics import structural_similarity
@@ -10,7 +11,7 @@ from skimage.metrics import structural_similarity
 from jaxrecon import nn
 from jaxrecon.linops import Matrix
 from jaxrecon.solvers.subsets import split_rows
-from jaxrecon.train import losses
+from jaxrecon.train import fit, losses
 
 RANDOM = np.random.default_rng(1)
 A = RANDOM.standard_normal((2, 3))
@@ -226,6 +227,64 @@ def test_equivariant_imaging_sees_the_null_space():
     constant = np.full((4, 3), 1.7) @ A.T
     got = loss(jnp.asarray(inverse, jnp.float32), jnp.asarray(constant, jnp.float32), KEY)
     assert got < 1e-10
+
+
+def noisy(key, m):
+    return m + 0.3 * jax.random.normal(key, m.shape)
+
+
+def test_equivariant_imaging_of_any_linear_reconstruction():
+    """Both terms, noise in the second, and the second alone, written out."""
+    m = np.asarray(measured(KEY, 4), float)
+    turn, measure = jax.random.split(KEY)
+    x = m @ W.T
+    turned = np.asarray(shifted(turn, jnp.asarray(x, jnp.float32)), float)
+    consistency = np.mean((x @ A.T - m) ** 2)
+    assert consistency > 0.1
+    clean = turned @ A.T
+    for noise, again in ((None, clean), (noisy, np.asarray(noisy(measure, clean), float))):
+        equivariance = 2 * np.mean((again @ W.T - turned) ** 2)
+        for whole, expected in ((True, consistency + equivariance), (False, equivariance)):
+            loss = losses.EquivariantImaging(
+                linear, OPERATOR, shifted, weight=2.0, noise=noise, consistency=whole
+            )
+            got = loss(jnp.asarray(W, jnp.float32), jnp.asarray(m, jnp.float32), KEY)
+            np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+class Filter(nnx.Module):
+    """A linear denoiser of two values."""
+
+    def __init__(self):
+        self.weights = nnx.Param(jnp.zeros((2, 2)))
+
+
+def filtered(module, operator, m):
+    return m @ module.weights[...].T
+
+
+def test_sure_trains_the_wiener_filter_without_truth():
+    """By gradient descent on the mean over 4000 measurements, of the second moments S.
+
+    SURE of a linear filter is quadratic, with the minimum I - sigma^2 S^-1. Random directions v
+    move it by sigma^2 S^-1 (mean v v^T - I), of the deviation 1 / sqrt(4000) off the diagonal.
+    """
+    m = measured(KEY, 4000)
+    moments = np.asarray(m, float).T @ np.asarray(m, float) / len(m)
+    values = np.linalg.eigvalsh(moments)
+    steps = int(8 * values[1] / values[0])
+    result = fit(
+        Filter(), losses.SURE(filtered, None, SIGMA**2), m, key=KEY, steps=steps,
+        batch_size=len(m), optimiser=optax.sgd(1 / values[1]),
+    )  # fmt: skip
+    inverse = SIGMA**2 * np.linalg.inv(moments)
+    tolerance = np.exp(-8) + 5 * np.linalg.norm(inverse, 2) / np.sqrt(len(m))
+    weights = np.asarray(result.module.weights[...])
+    np.testing.assert_allclose(weights, np.eye(2) - inverse, atol=tolerance)
+    clean = A @ COVARIANCE @ A.T
+    wiener = clean @ np.linalg.inv(clean + SIGMA**2 * np.eye(2))
+    np.testing.assert_allclose(weights, wiener, atol=0.05)
+    assert np.abs(wiener - np.eye(2)).max() > 0.2  # neither did it learn to copy its input
 
 
 def test_supervised_distances_against_numpy_and_scikit_image():

@@ -33,8 +33,9 @@ class ADMMNet(UnrolledScheme):
         steps: K.
         shared: True, False, or for each step the index of its network; see
             :class:`UnrolledScheme`.
-        penalty: initial b_k > 0, one or (K,), learned through their logarithms.
-        rate: initial r_k of the multiplier.
+        penalty: initial b_k > 0, one or (K,), in the unit of ||A||^2, learned through their
+            logarithms.
+        rate: initial r_k of the multiplier; ADMM converges for one in (0, (1 + sqrt(5)) / 2).
         learned: whether penalties and rates are trained.
 
     Raises:

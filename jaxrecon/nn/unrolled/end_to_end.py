@@ -41,8 +41,14 @@ class EndToEndVariationalNetwork(UnrolledScheme):
             coils fits.
         steps: K.
         shared: as in :class:`UnrolledScheme`.
-        step_size: initial eta_k.
+        step_size: initial eta_k; as P is a projection, gradient descent converges for 0 < eta < 2,
+            and 1 puts the measured entries back.
         learned: whether the step sizes are trained.
+
+    For images of two axes.
+
+    Raises:
+        ValueError: as :class:`UnrolledScheme`.
 
     Source: Sriram et al. 2020, doi:10.1007/978-3-030-59713-9_7.
     """
@@ -80,7 +86,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
         *,
         combine: str = "root sum of squares",
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Reconstruct a batch.
 

@@ -33,7 +33,8 @@ class UnrolledHalfQuadratic(UnrolledScheme):
         steps: K.
         shared: True, False, or for each step the index of its network; see
             :class:`UnrolledScheme`.
-        penalty: initial b_k > 0, one or (K,), learned through their logarithms.
+        penalty: initial b_k > 0, one or (K,), in the unit of ||A||^2, learned through their
+            logarithms.
         learned: whether the penalties are trained.
 
     Raises:

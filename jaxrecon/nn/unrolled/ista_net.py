@@ -31,6 +31,11 @@ class TransformThreshold(nnx.Module):
         residual: True for ISTA-Net+, False for ISTA-Net.
         rngs: random streams of Flax.
 
+    (batch, y, x, channels) to the same.
+
+    Raises:
+        ValueError: a threshold that is not positive, an even size.
+
     Source: Zhang and Ghanem 2018, doi:10.1109/CVPR.2018.00196.
     """
 
@@ -101,6 +106,9 @@ class ISTANet(UnrolledScheme):
         step_size: initial eta_k; 1 / ||A||^2 is safe.
         learned: whether the step sizes are trained.
         rngs: random streams of Flax.
+
+    Raises:
+        ValueError: as :class:`UnrolledScheme` and :class:`TransformThreshold`.
 
     Source: Zhang and Ghanem 2018, doi:10.1109/CVPR.2018.00196.
     """

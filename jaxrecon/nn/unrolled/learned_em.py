@@ -68,7 +68,7 @@ class LearnedEM(UnrolledScheme):
         background: Any = 0.0,
         *,
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Reconstruct a batch.
 

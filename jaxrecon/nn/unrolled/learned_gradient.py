@@ -61,7 +61,8 @@ class LearnedGradient(UnrolledScheme):
         rngs: random streams of Flax.
 
     Raises:
-        ValueError: no step, or a negative memory.
+        ValueError: no step, or a negative memory; an `operator_norm` that is not positive; as
+            :class:`UnrolledScheme` and :class:`UpdateNetwork`.
 
     Source: Adler and Oktem 2017, doi:10.1088/1361-6420/aa9581.
     """
@@ -105,7 +106,7 @@ class LearnedGradient(UnrolledScheme):
         x0: jax.Array,
         *,
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Reconstruct a batch.
 

@@ -75,7 +75,8 @@ class LearnedPrimalDual(UnrolledScheme):
         rngs: random streams of Flax.
 
     Raises:
-        ValueError: no step, or too few channels.
+        ValueError: no step, or too few channels; an `operator_norm` that is not positive; as
+            :class:`UnrolledScheme` and :class:`UpdateNetwork`.
 
     Source: Adler and Oktem 2018, doi:10.1109/TMI.2018.2799231.
     """
@@ -120,7 +121,7 @@ class LearnedPrimalDual(UnrolledScheme):
         x0: jax.Array,
         *,
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Reconstruct a batch.
 

@@ -80,7 +80,7 @@ class LISTA(UnrolledScheme):
         return jnp.exp(self.log_thresholds[...])
 
     def __call__(
-        self, measurements: jax.Array, *, trace: Callable | None = None, remat: bool = True
+        self, measurements: jax.Array, *, trace: Callable | None = None, remat: bool | int = True
     ) -> Any:
         """Codes (batch, N) of measurements (batch, M); trace and remat as in
         :class:`UnrolledScheme`."""
@@ -153,7 +153,7 @@ class ALISTA(UnrolledScheme):
         measurements: jax.Array,
         *,
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Codes of a batch.
 

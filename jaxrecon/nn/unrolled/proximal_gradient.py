@@ -29,6 +29,9 @@ class UnrolledProximalGradient(UnrolledScheme):
             rows.
         learned: whether the step sizes are trained.
 
+    Raises:
+        ValueError: as :class:`UnrolledScheme`.
+
     Memory of a training step is two image batches a step, x and grad f(x); the rest is recomputed.
 
     Source: Gregor and LeCun, Learning fast approximations of sparse coding, ICML 2010; Mardani et

@@ -22,7 +22,7 @@ class UnrolledScheme(nnx.Module):
 
     Like a :class:`jaxrecon.Method` it has `init`, `step` and `solution`, and the state is that of
     the solver; what is learned comes as arguments of the step. A subclass defines `init`, `step`
-    and `numbers`.
+    and `numbers`. Schemes are for images of two axes, (batch, y, x).
 
     Args:
         network: shared by all steps; or stacked along axis 0 by :func:`jaxrecon.nn.stacked`, one
@@ -83,7 +83,7 @@ class UnrolledScheme(nnx.Module):
         *,
         fidelity: Callable = LeastSquares,
         trace: Callable | None = None,
-        remat: bool = True,
+        remat: bool | int = True,
     ) -> Any:
         """Reconstruct a batch.
 
@@ -98,10 +98,17 @@ class UnrolledScheme(nnx.Module):
             trace: what to record after each step, state -> pytree, for losses on every iterate:
                 ``lambda s: s.x`` for the images.
             remat: recompute the networks of each step in the backward pass; what operators and
-                data fidelities give is kept (:func:`jaxrecon.keep`).
+                data fidelities give is kept (:func:`jaxrecon.keep`). A whole number k, a divisor
+                of K, recomputes blocks of k steps with all that is in them, see
+                :func:`jaxrecon.iterate`.
 
         Returns:
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
+
+        Raises:
+            ValueError: images or measurements that do not fit the operator, a network with too few
+                channels, a `remat` that does not divide K.
+            TypeError: images or measurements of another dtype than the operator takes.
         """
         data = BatchedFidelity(fidelity, operator, measurements, weights)
 
@@ -113,7 +120,7 @@ class UnrolledScheme(nnx.Module):
         return x if trace is None else (x, history)
 
     def run(
-        self, step: Callable, state: Any, *, trace: Callable | None = None, remat: bool = True
+        self, step: Callable, state: Any, *, trace: Callable | None = None, remat: bool | int = True
     ) -> tuple[Any, Any]:
         """``state <- step(network_k, numbers_k, state)`` for all k: the last state, and the
         history, None without a trace."""

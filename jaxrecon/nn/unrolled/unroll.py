@@ -18,7 +18,7 @@ def unroll(
     *,
     length: int | None = None,
     trace: Callable | None = None,
-    remat: bool = True,
+    remat: bool | int = True,
 ) -> Any:
     """Run ``x <- step(parameters, x)``: any scheme of your own, with what is learned as argument.
 
@@ -34,10 +34,15 @@ def unroll(
         trace: what to record after each step, x -> pytree, for losses that see every iterate
             (deep supervision): ``lambda x: x`` for the iterates. None records nothing.
         remat: recompute each step in the backward pass, but for what it marks by
-            :func:`jaxrecon.keep`: memory of one image a step, and of what is kept.
+            :func:`jaxrecon.keep`: memory of one image a step, and of what is kept. A whole number
+            k recomputes blocks of k steps, see :func:`jaxrecon.iterate`.
 
     Returns:
         the last x; with a trace (x, history), the records stacked along axis 0.
+
+    Raises:
+        ValueError: leaves of `parameters` with different leading axes, without `length`; a `remat`
+            that does not divide the number of steps.
     """
     options: dict[str, Any] = {"trace": trace, "remat": remat}
     if length is None:

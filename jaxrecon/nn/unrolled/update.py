@@ -27,6 +27,11 @@ class UpdateNetwork(nnx.Module):
         scale: factor on the last kernel; 0 makes the first update zero.
         rngs: random streams of Flax.
 
+    (batch, y, x, inputs) to (batch, y, x, outputs).
+
+    Raises:
+        ValueError: fewer than two convolutions.
+
     Source: Adler and Oktem 2018, doi:10.1109/TMI.2018.2799231.
     """
 

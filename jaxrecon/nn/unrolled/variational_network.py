@@ -38,6 +38,11 @@ class ExpertsGradient(nnx.Module):
         slope: of phi at the start.
         rngs: random streams of Flax.
 
+    (batch, y, x, channels) to the same.
+
+    Raises:
+        ValueError: an even size, fewer than two centres, a bound that is not positive.
+
     Source: Hammernik et al. 2018, doi:10.1002/mrm.26977; Roth and Black 2009,
     doi:10.1007/s11263-008-0197-6.
     """
@@ -116,6 +121,9 @@ class VariationalNetwork(UnrolledScheme):
             :class:`UnrolledScheme`.
         step_size: initial eta_k; 1 / ||A||^2 is safe.
         learned: whether the step sizes are trained.
+
+    Raises:
+        ValueError: as :class:`UnrolledScheme`.
 
     Source: Hammernik et al. 2018, doi:10.1002/mrm.26977; Sriram et al. 2020,
     doi:10.1007/978-3-030-59713-9_7.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxrecon.core import LinearOperator, static
 from jaxrecon.core.checks import check_positive_int
 from jaxrecon.linops.diagonal import Diagonal
+from jaxrecon.solvers.step_sizes import is_concrete
 from jaxrecon.train.losses.base import Loss
 from jaxrecon.train.losses.distances import NormalisedL1L2
 
@@ -23,20 +24,25 @@ class SSDU(Loss):
     independent between entries, the expectation is E mean |L (A f(T m) - A x)|^2 plus the variance
     of L m: that of training on the held-out entries of noiseless data.
 
+    It fits every network that is told the operator, ``reconstruct(module, operator, data)``: any
+    unrolled scheme of :mod:`jaxrecon.nn` that takes one, such as MoDL or the variational network.
+    :class:`jaxrecon.nn.EndToEndVariationalNetwork` does not fit, as it takes masks in its place.
+
     Args:
         reconstruct, operator: see :class:`Loss`; A has one array as its data, zero where nothing
             was measured.
         axes: static; axes of the data of one image along which entries are drawn one by one, e.g.
             (0,) for the views of a sinogram (view, column), or (-2, -1) for k-space
             (coil, y, x). Entries along the other axes go together.
-        held_out: fraction of the measured entries in L, between 0 and 1; 0.4 in the paper.
+        held_out: fraction of the measured entries in L, 0 < held_out < 1, traced; 0.4 in the paper.
         kept: those always in T, such as the centre of k-space; an array of booleans that
             broadcasts to the drawn axes, or None.
         measured: those that were measured at all, likewise.
         distance: d; :class:`NormalisedL1L2` is the paper's.
 
     Raises:
-        ValueError: no operator.
+        ValueError: no operator, or one whose data are a pytree; held_out that is not between 0 and
+            1, where it is known; when used, kept or measured that do not broadcast.
 
     Source: Yaman et al. 2020, doi:10.1002/mrm.28378.
     """
@@ -51,6 +57,11 @@ class SSDU(Loss):
         super().__post_init__()
         if self.operator is None or not hasattr(self.operator.codomain, "shape"):
             raise ValueError("SSDU needs an operator that has one array as its data.")
+        if is_concrete(self.held_out) and not 0 < float(self.held_out) < 1:
+            raise ValueError(
+                f"SSDU expected 0 < held_out < 1, a fraction of the entries, got {self.held_out}. "
+                "Is it a number of entries, or a percentage?"
+            )
 
     def split(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(T, L) as masks of 0 and 1 that broadcast to the data of one image."""
