@@ -35,7 +35,7 @@ def reconstruct(path: Path) -> dict[str, jax.Array]:
     whiten = mri.coils.whitening_matrix(mri.coils.noise_covariance(data.noise_samples(raw)))
     y = mri.coils.prewhiten(jnp.asarray(scan.kspace[:, 0]), whiten)
     centre = mri.coils.calibration_region(y, (24, 48))
-    maps = jax.jit(mri.espirit, static_argnums=1)(centre, y.shape[1:]).maps
+    maps = jax.jit(mri.espirit, static_argnums=1)(centre, y.shape[1:], crop=0.0).maps
     A = mri.Sense(maps, scan.mask[0])
     f, g = LeastSquares(A, y), WEIGHT * WaveletL1(y.shape[1:], "db4", 3)
     image = jax.jit(lambda m, x: solve(m, x, 60)[0])(fista(f, g, 1.0), A.adjoint(y))

@@ -74,7 +74,9 @@ def espirit(
         kernel: static; window size along each axis, or for all.
         threshold: of the singular values, relative to the largest; traced. The windows are
             analysed by their Gram matrix: in complex64 not below 1e-3.
-        crop: maps are 0 where the eigenvalue is at most that; traced. 0 keeps all.
+        crop: maps are 0 where the eigenvalue is at most that; traced. 0 keeps all. Pixels without
+            maps are not in the data: least squares leave them at their start, a penalty fills them
+            from their neighbours, across the edge of the object. There take 0.
         sets: static; number of sets of maps, with a leading axis of that length in the result; None
             is one set without the axis.
         iterations: static; of the orthogonal iteration. It converges like the ratio of an
