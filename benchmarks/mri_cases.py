@@ -109,7 +109,7 @@ def in_volume(n: int) -> Case:
     plane = np.asarray(mri.sampling.poisson_disc(shape[:2], 4, seed=1))
     mask = np.broadcast_to(plane[:, :, None], shape)
     arrays = {"maps": maps, "image": image, "mask": mask.copy(), "probe": probe(maps)}
-    works = {"pytorch": ("pair", "pair" + WITHOUT), "sigpy": ("pair",)}
+    works = {"pytorch": ("pair", "normal", "pair" + WITHOUT), "sigpy": ("pair", "normal")}
     return Case(f"{n}x{n}x{n}, {COILS} coils", arrays, works, {"iterations": 0})
 
 
@@ -187,24 +187,35 @@ def our_side(case: Case) -> Ours:
     return side
 
 
-def slices(n: int, count: int) -> dict[str, Callable[[], float]]:
-    """Seconds per slice of forward and adjoint: one alone, and of a batch, by vmap and in turn."""
+def slices(n: int, count: int) -> dict[str, dict[str, Callable[[], float]]]:
+    """Work -> seconds per slice: of one alone, and of a batch, by vmap and in turn."""
     case = cartesian(n, "Poisson disc", {})
     operator = mri.Sense(jnp.asarray(case.arrays["maps"]), jnp.asarray(case.arrays["mask"]))
-    image = jnp.asarray(case.arrays["image"])
-    batch = image * (1 + jnp.arange(count, dtype=jnp.float32)[:, None, None] / count)
+    growth = 1 + jnp.arange(count, dtype=jnp.float32) / count
+    images, data = (
+        growth.reshape(-1, *(1,) * a.ndim) * a
+        for a in (jnp.asarray(case.arrays[name]) for name in ("image", "data"))
+    )
 
-    def normal(A: Any, x: Any) -> Any:
-        return A.adjoint(A.apply(x))
+    def solved(A: Any, y: Any) -> Any:
+        x0 = jnp.zeros(A.domain.shape, A.domain.dtype)
+        return solve(conjugate_gradient(A, y), x0, 20)[0]
 
-    def in_turn(A: Any, xs: Any) -> Any:
-        return jax.lax.map(partial(normal, A), xs)
+    works: dict[str, tuple[Callable, Any]] = {
+        "pair": (lambda A, x: A.adjoint(A.apply(x)), images),
+        "normal": (lambda A, x: A.normal(x), images),
+        "CG, 20 iterations": (solved, data),
+    }
 
-    one, _ = compiled(jax.jit(normal), operator, image)
-    vmapped, _ = compiled(jax.jit(jax.vmap(normal, in_axes=(None, 0))), operator, batch)
-    mapped, _ = compiled(jax.jit(in_turn), operator, batch)
+    def timed(function: Callable, given: Any, share: int) -> Callable[[], float]:
+        executable, _ = compiled(jax.jit(function), operator, given)
+        return lambda: seconds(executable, operator, given) / share
+
     return {
-        "one slice": lambda: seconds(one, operator, image),
-        f"a slice of {count} by vmap": lambda: seconds(vmapped, operator, batch) / count,
-        f"a slice of {count} by lax.map": lambda: seconds(mapped, operator, batch) / count,
+        work: {
+            "one alone": timed(f, batch[0], 1),
+            "by vmap": timed(jax.vmap(f, in_axes=(None, 0)), batch, count),
+            "by lax.map": timed(lambda A, b, f=f: jax.lax.map(partial(f, A), b), batch, count),
+        }
+        for work, (f, batch) in works.items()
     }

@@ -43,7 +43,7 @@ class PeriodicWavelet(sp.linop.Linop):
     def analysed(self, x: np.ndarray) -> Any:
         return pywt.wavedecn(x, "db4", mode="periodization", level=self.level)
 
-    def _apply(self, x: np.ndarray) -> np.ndarray:
+    def _apply(self, x: np.ndarray) -> Any:
         if not self.inverse:
             return pywt.coeffs_to_array(self.analysed(x))[0]
         coefficients = pywt.array_to_coeffs(x, self.slices, output_format="wavedecn")
