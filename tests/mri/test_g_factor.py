@@ -130,12 +130,12 @@ def combined_image(p, y):
 
 
 SIZES = [
-    pytest.param(24, 6, 3, 100, id="small"),
-    pytest.param(96, 8, 3, 1000, id="large"),
+    pytest.param(18, 4, 3, 100, id="small"),
+    pytest.param(24, 6, 3, 100, id="middle", marks=pytest.mark.slow),
+    pytest.param(96, 8, 3, 1000, id="large", marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("n", "coils", "acceleration", "replicas"), SIZES)
 def test_cg_sense_and_grappa_reach_their_g_factors(n, coils, acceleration, replicas):
     kspace, maps = phantom_scan(n, coils)

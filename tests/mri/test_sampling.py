@@ -70,15 +70,45 @@ def test_poisson_discs_keep_their_distance(shape, acceleration, variable):
     )
 
 
-def test_fastmri_lines_are_those_of_the_reference():
-    """Drawn by fastmri 0.3.0 (subsample.py) with the same seeds."""
-    random = np.random.RandomState(tuple(map(ord, "file1000002")))
-    low, n = round(0.08 * 64), 64
-    expected = random.uniform(size=n) < (n / 4 - low) / (n - low)
-    expected[(n - low + 1) // 2 : (n - low + 1) // 2 + low] = True
-    seed = tuple(map(ord, "file1000002"))
-    found = sampling.fastmri_random_lines(64, 4, 0.08, seed=seed)
-    np.testing.assert_array_equal(found, expected)
+# by fastmri 0.3.0: fastmri.data.subsample.RandomMaskFunc([centre_fraction], [acceleration]) and
+# EquispacedMaskFractionFunc, called with ((1, 10, lines, 2), seed=seed); np.packbits in hexadecimal
+NAME = tuple(map(ord, "file1000002"))
+FASTMRI = [
+    ("random", 64, 4, 0.08, NAME, "40010023e0a00002"),
+    ("random", 101, 4, 0.08, 7, "810410400001ff820108800828"),
+    (
+        "random", 368, 4, 0.08, NAME,
+        "4001002000a000021400c80040b0806030084000113fffffff41011210d40c002408000000014429294a18201022",
+    ),
+    (
+        "random", 396, 8, 0.04, NAME,
+        "400000200080000200000000002080002000400001000003fffd010010900400040800000001402101020800102040d"
+        "00040",
+    ),
+    ("equispaced", 64, 4, 0.08, NAME, "10821083f0421042"),
+    ("equispaced", 101, 4, 0.08, 7, "084108210821fe210421042080"),
+    (
+        "equispaced", 320, 8, 0.04, 2,
+        "008010010020040040080080100200200400803fff00100200400400801001002002004008008010",
+    ),
+    (
+        "equispaced", 368, 4, 0.08, NAME,
+        "1082104210421042084208420841084108210821083ffffffe210420842084108410841082108210821042104208",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "lines", "acceleration", "fraction", "seed", "expected"), FASTMRI)
+def test_fastmri_lines_are_those_of_fastmri(kind, lines, acceleration, fraction, seed, expected):
+    kinds = {
+        "random": sampling.fastmri_random_lines,
+        "equispaced": sampling.fastmri_equispaced_lines,
+    }
+    found = kinds[kind](lines, acceleration, fraction, seed=seed)
+    assert np.packbits(found).tobytes().hex() == expected
+
+
+def test_fastmri_equispaced_lines_from_a_given_one():
     equal = sampling.fastmri_equispaced_lines(368, 4, 0.08, offset=1)
     assert abs(equal.sum() - 368 / 4) <= 1
     gaps = np.diff(np.flatnonzero(equal[:170]))

@@ -116,10 +116,15 @@ class PolynomialCoils(LinearOperator):
     """a -> P F (m sum_k a_jk p_k), of the samples of all coils.
 
     Args:
-        sampling: P F for one coil.
+        sampling: P F for one coil, from (*image) to (*samples).
         basis: p, real, (term, *image).
-        image: m.
-        coils: number of coils.
+        image: m, complex, (*image).
+        coils: static; number of coils.
+
+    Domain: a, (coil, term), complex. Codomain: (coil, *samples), complex, in the dtype of
+    `sampling`, which is that of the image. Not checked: :func:`jsense` makes it.
+
+    Source: Ying and Sheng 2007, doi:10.1002/mrm.21245.
     """
 
     sampling: LinearOperator
@@ -155,8 +160,14 @@ class CoilEncoding(LinearOperator):
     """m -> P F (s_j m), of the samples of all coils.
 
     Args:
-        sampling: P F for one coil.
-        maps: s, (coil, *image).
+        sampling: P F for one coil, from (*image) to (*samples).
+        maps: s, complex, (coil, *image).
+
+    Domain: (*image), complex. Codomain: (coil, *samples), complex, in the dtype of `sampling`,
+    which is that of the maps. Not checked: :func:`jsense` makes it. For reconstructions take
+    :class:`jaxrecon.mri.Sense` or :class:`jaxrecon.mri.NonuniformSense`, which check.
+
+    Source: Pruessmann, Weiger, Boernert and Boesiger 2001, doi:10.1002/mrm.1241.
     """
 
     sampling: LinearOperator

@@ -156,9 +156,15 @@ class BilinearDerivative(LinearOperator):
 
     Args:
         sampling: P F for one coil.
-        weights: W, real.
-        image: m.
-        coils: c = F^-1 W a.
+        weights: W, real, (*image).
+        image: m, complex, (*image).
+        coils: c = F^-1 W a, complex, (coil, *image).
+
+    Domain: a pair of (*image) and (coil, *image), complex. Codomain: (coil, *samples), complex, in
+    the dtype of `sampling`, which is that of image and coils. The adjoint and A^H A are exact, the
+    latter through that of `sampling`. Not checked: :func:`nlinv` makes it.
+
+    Source: Uecker, Hohage, Block and Frahm 2008, doi:10.1002/mrm.21691.
     """
 
     sampling: LinearOperator

@@ -25,6 +25,7 @@ def pipe_menon(
     difference of two pixels. C is applied as a NUFFT onto twice the image and back, in
     O(samples + N log N); 10 to 20 iterations are usual. A sample that lies alone has w = 1, the
     cell of the Cartesian grid, and no more: gaps of an undersampled trajectory are not made up for.
+    As published it has no guarantee of convergence: it is stopped after a number of steps.
     Differentiable in the positions and mapped by `jax.vmap` like any function, e.g. over frames.
 
     Args:

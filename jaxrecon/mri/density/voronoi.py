@@ -38,8 +38,7 @@ def voronoi(positions: Any, shape: tuple[int, ...]) -> jax.Array:
         TypeError: traced positions. ValueError: a dimension other than 2 and 3, fewer than d + 2
             different positions, or NaN.
 
-    Source: Rasche et al., Resampling of data between arbitrary grids using convolution
-    interpolation, IEEE Trans. Med. Imaging 18 (1999) 385.
+    Source: Rasche, Proksa, Sinkus, Boernert and Eggers 1999, doi:10.1109/42.774166.
     """
     if isinstance(positions, Tracer):
         raise TypeError(

@@ -29,6 +29,7 @@ class MultiSlice(LinearOperator):
     within the field of view, so that slices overlap where coils can tell them apart (blipped
     CAIPI; :func:`caipi_phases`). F is the centred orthonormal transform; P keeps what was measured.
     Along axes on which the phases do not depend, the sum is transformed once for all slices.
+    Images are 2-D and Cartesian, and of one frame: map over more by `jax.vmap`.
 
     Args:
         maps: s, (slice, coil, y, x), traced and differentiable.

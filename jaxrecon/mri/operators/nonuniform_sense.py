@@ -26,6 +26,11 @@ class NonuniformSense(LinearOperator):
 
     Domain: (*image) or (set, *image). Codomain: (coil, *samples).
 
+    ||A|| is not 1, even with maps whose squares sum to 1: it is at most ||F|| times the largest
+    root of sum_c |s_c|^2, and ||F|| grows where samples lie densely, up to the root of their
+    number, see :class:`jaxrecon.linops.NonuniformFourier`. Step sizes are 1 / ||A||^2 with
+    ``norm = jaxrecon.solvers.operator_norm(A)``; or take (1 / norm) * A and data / norm, and 1.
+
     Weights, such as density compensation, are those of the solver or of the data term. For a series
     of frames use :class:`jaxrecon.linops.Frames` with
     ``{"fourier": jax.vmap(lambda k: NonuniformFourier(k, shape))(positions)}``.

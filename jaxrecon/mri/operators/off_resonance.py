@@ -35,6 +35,12 @@ class OffResonance(LinearOperator):
         centres: tau in s, (L,).
         coefficients: b, complex, (L, ...), the last axes broadcasting to the samples.
 
+    Domain and codomain: those of E, complex.
+
+    Raises:
+        ValueError: a field map or a decay of another shape than the image.
+        TypeError: a complex field map or decay.
+
     Source: Noll et al. 1991, doi:10.1109/42.108599; Sutton, Noll and Fessler 2003,
     doi:10.1109/TMI.2002.808360.
     """
@@ -124,8 +130,11 @@ def off_resonance(
     Raises:
         ValueError: the tolerance is not met with the given segments, or with 64; times, field map
             or decay of a wrong shape; an interval upside down.
-        TypeError: a complex field map or decay, a real image, times, or a traced map without its
-            interval.
+        TypeError: a complex field map or decay, an encoding of real images, traced times, or a
+            traced map without its interval.
+
+    Source: Noll et al. 1991, doi:10.1109/42.108599; least-squares coefficients: Sutton, Noll and
+    Fessler 2003, doi:10.1109/TMI.2002.808360.
     """
     _check_times(times, encoding.codomain.shape)
     dtype = encoding.domain.dtype
@@ -215,14 +224,20 @@ def exact_signal(
     y_j = (prod n)^(-1/2) sum_x f(x) exp(-(R(x) + 2 pi i v(x)) t_j) exp(-2 pi i k_j . (x - n // 2))
 
     Args:
-        image: f, of any shape n.
-        positions: k in cycles per pixel, (*samples, d).
+        image: f, real or complex, of any shape n with d axes.
+        positions: k in cycles per pixel, real, (*samples, d), in the order of the image axes.
         times: t in s, broadcasts to (*samples,).
-        field_map: v in Hz, of the image's shape.
-        decay: R in 1/s, or None.
+        field_map: v in Hz, real, of the image's shape.
+        decay: R in 1/s, real, of the image's shape, or None.
 
     Returns:
-        Complex (*samples,). Its cost is pixels times samples: for references and small images.
+        Complex (*samples,), of the highest precision among the arguments. Its cost is pixels times
+        samples: for references and small images. Coils by `jax.vmap` over s_c f.
+
+    Raises:
+        ValueError, TypeError: of JAX, where shapes do not fit; nothing else is checked.
+
+    Source: Sutton, Noll and Fessler 2003, doi:10.1109/TMI.2002.808360.
     """
     image, positions = jnp.asarray(image), jnp.asarray(positions)
     grid = jnp.meshgrid(*(jnp.arange(n) - n // 2 for n in image.shape), indexing="ij")

@@ -64,6 +64,8 @@ def variable_density(
 
     Raises:
         ValueError: as :func:`variable_density_lines`.
+
+    Source: Lustig, Donoho and Pauly 2007, doi:10.1002/mrm.21391.
     """
     what = "variable_density"
     ny, nx = (check_positive_int(n, what=what, argument="shape") for n in shape)

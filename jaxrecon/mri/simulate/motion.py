@@ -114,6 +114,9 @@ def motion_terms(positions: Any, rotation: Any, translation: Any) -> tuple[jax.A
 
     Raises:
         TypeError: complex positions. ValueError: other shapes.
+
+    Source: Batchelor et al. 2005, doi:10.1002/mrm.20656, of whose general motion these are the
+    rigid ones.
     """
     positions = jnp.asarray(positions)
     check_real(positions, what="motion_terms", argument="positions")

@@ -33,6 +33,8 @@ def coil_noise(key: jax.Array, kspace: Any, covariance: Any) -> jax.Array:
     Raises:
         TypeError: k-space that is not complex. ValueError: a covariance of another shape, or, where
             known, one that is not Hermitian and positive definite.
+
+    Source: Kellman and McVeigh 2005, doi:10.1002/mrm.20713.
     """
     kspace = jnp.asarray(kspace)
     if not jnp.issubdtype(kspace.dtype, jnp.complexfloating):

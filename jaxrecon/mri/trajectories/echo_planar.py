@@ -54,6 +54,9 @@ def echo_planar(
 
     Raises:
         ValueError: counts that are no positive whole numbers, a first line outside of k-space.
+
+    Sources: Mansfield 1977, doi:10.1088/0022-3719/10/3/004; samples on the ramps: Bruder, Fischer,
+    Reinfelder and Schmitt 1992, doi:10.1002/mrm.1910230211.
     """
     what = "echo_planar"
     lines = check_positive_int(lines, what=what, argument="lines")

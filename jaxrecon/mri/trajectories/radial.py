@@ -70,6 +70,8 @@ def radial(angles: Any, samples: int) -> jax.Array:
 
     Raises:
         TypeError: complex angles. ValueError: angles of another shape.
+
+    Source: Lauterbur 1973, doi:10.1038/242190a0.
     """
     angles = _inexact(angles, "radial", "angles", 1)
     directions = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
@@ -89,6 +91,8 @@ def radial_along(directions: Any, samples: int) -> jax.Array:
 
     Raises:
         TypeError: complex directions. ValueError: directions of another shape.
+
+    Source: Chan et al. 2009, doi:10.1002/mrm.21837.
     """
     directions = _inexact(directions, "radial_along", "directions", 2)
     samples = check_positive_int(samples, what="radial_along", argument="samples")
@@ -159,6 +163,9 @@ def phyllotaxis_directions(
 
 def stack(positions: Any, partitions: int) -> jax.Array:
     """A stack of stars or spirals: a trajectory in the plane repeated at equally spaced k_z.
+
+    Stars of :func:`golden_angles` (Winkelmann et al. 2007, doi:10.1109/TMI.2006.885337) have the
+    same angles at all k_z.
 
     Args:
         positions: (*samples, 2), (y, x) in cycles per pixel.
