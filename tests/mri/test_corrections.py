@@ -90,7 +90,6 @@ def test_known_and_estimated_delays_of_the_gradients():
             trajectories.delayed(nominal, estimate),
         )
     )
-    print("DELAYS", ignored, known, estimated, estimate)
     assert known < 0.5 * ignored
     assert estimated < 1.1 * known
 
@@ -110,7 +109,6 @@ def test_phases_of_the_readouts_are_undone():
         radial_error(operator, y)
         for operator, y in ((plain, turned), (undone, turned), (plain, data))
     )
-    print("PHASES", ignored, known, best)
     assert known < 0.5 * ignored
     assert known < 1.001 * best
 

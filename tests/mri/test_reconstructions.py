@@ -54,7 +54,6 @@ def test_radial_total_variation_after_cg_sense_after_gridding():
     gridded = mri.roemer(mri.gridding(data, positions, weights, SHAPE), maps)
     cg, variation = reconstruct(maps, positions, data)
     errors = [relative_error(x, truth) for x in (gridded, cg, variation)]
-    print("RADIAL", errors)
     assert errors[1] < 0.8 * errors[0]
     assert errors[2] < 0.6 * errors[1]
 
@@ -79,7 +78,6 @@ def test_espirit_maps_and_wavelets_after_cg_sense_after_zero_filling():
     zero_filled, cg, sparse = map(jnp.abs, reconstruct(y))
     steps = [relative_error(x, truth) for x in cg]  # noise comes in: stopped where it is best
     errors = relative_error(zero_filled, truth), min(steps), relative_error(sparse, truth)
-    print("WAVELET", errors, steps)
     assert errors[1] < 0.9 * errors[0]
     assert errors[2] < 0.85 * errors[1]
 
@@ -108,7 +106,6 @@ def test_spirit_of_samples_off_the_grid():
     gridded = mri.root_sum_of_squares(mri.gridding(data, positions, weights, SHAPE))
     alone, together = (reconstruct(shown, each, data, w) for w in (0.0, 10.0))
     errors = [relative_error(x, received()) for x in (gridded, alone, together)]
-    print("SPIRIT", errors)
     assert errors[2] < 0.7 * min(errors[:2])
 
 
@@ -128,6 +125,5 @@ def test_image_and_coils_at_once_off_the_grid(method):
     errors = [relative_error(jnp.abs(x), received()) for x in (gridded, image)]
     inside = np.asarray(drawn(thorax(), N)) > 0.2
     angle = np.median(coil_cases.angles(np.asarray(found), np.asarray(maps))[inside])
-    print("JOINT", method, errors, angle)
     assert errors[1] < 0.7 * errors[0]
     assert angle < 4
