@@ -34,6 +34,7 @@ class CNN(nnx.Module):
     Raises:
         ValueError: numbers of layers that disagree, an even size of a kernel, more outputs than
             inputs with a residual, groups that do not divide the features.
+        TypeError: a number in the place of a sequence.
 
     Source: Ducros, Lorente Mur and Peyrin, ISBI 2020, doi:10.1109/ISBI45749.2020.9098380; the
     layers are those of Dong et al., doi:10.1109/TPAMI.2015.2439281; networks without biases, Mohan
@@ -53,6 +54,11 @@ class CNN(nnx.Module):
         groups: int | None = None,
         rngs: nnx.Rngs,
     ):
+        if isinstance(features, int) or isinstance(sizes, int):
+            raise TypeError(
+                f"CNN expected features and sizes of each layer, e.g. (64, 32) and (9, 1, 5), got "
+                f"{features} and {sizes}. DnCNN(depth, features) has equal layers."
+            )
         if len(sizes) != len(features) + 1:
             raise ValueError(
                 f"CNN: sizes must have one entry more than features, got {sizes} and {features}."

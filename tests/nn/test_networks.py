@@ -66,6 +66,8 @@ def test_bad_input():
         network(jnp.ones((2, 8, 8)))
     with pytest.raises(ValueError, match="images"):
         nn.on_images(network, jnp.ones(8))
+    with pytest.raises(TypeError, match="got 5 and 32"):
+        nn.CNN(5, 32, rngs=nnx.Rngs(0))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="one entry more"):
         nn.CNN((8,), (3,), rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="at least 2"):
