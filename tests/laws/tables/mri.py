@@ -45,6 +45,15 @@ def nonuniform(*sets, accuracy=1e-10, **options):
     return make
 
 
+def precession_in_a_volume(d):
+    positions = np.random.default_rng(4).uniform(-0.5, 0.5, (3, 5, 3)).astype(d)
+    least = 1e-6 if d == np.float32 else 1e-10
+    fourier = NonuniformFourier(positions, (3, 4, 5), accuracy=least, dtype=complex_dtype(d))
+    coils = NonuniformSense(numbers((2, 3, 4, 5), complex_dtype(d)), fourier)
+    times = np.linspace(0, 0.01, 5)
+    return off_resonance(coils, field((3, 4, 5), d), times, tolerance=0.01)
+
+
 def masks(*shape):
     return np.random.default_rng(2).random(shape) < 0.5
 
@@ -76,6 +85,16 @@ OPERATORS = [
     OperatorCase("mri.OffResonance", precession(decay=False), variant=True),
     OperatorCase("mri.OffResonance coils", precession_in_coils, variant=True),
     OperatorCase("mri.OffResonance decay", precession(decay=True)),
+    OperatorCase("mri.OffResonance 3-D", precession_in_a_volume, variant=True),
+    OperatorCase(
+        "mri.SubspaceSense 3-D",
+        lambda d: SubspaceSense(
+            numbers((2, 3, 4, 5), complex_dtype(d)),
+            masks(4, 3, 4, 5),
+            numbers((4, 2), complex_dtype(d)),
+        ),
+        variant=True,
+    ),
     OperatorCase("mri.Subspace", lambda d: Subspace(numbers((6, 2), d), (4, 3), complex_dtype(d))),
     OperatorCase(
         "mri.SubspaceSense",
