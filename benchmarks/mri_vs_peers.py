@@ -89,6 +89,8 @@ def run_case(
             started[0].ask(save=str(saved))
         except RuntimeError as error:
             failed[f"{package}, {name}"] = str(error)
+            for worker in started:
+                worker.process.kill()
             continue
         workers[package] = started
         for work, result in np.load(saved).items():

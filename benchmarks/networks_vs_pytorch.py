@@ -256,7 +256,7 @@ def main() -> None:
                     known["rows"] = list(rows.values())
                     chosen.output.write_text(json.dumps(known, indent=1))
     print(known.get("about", "nothing measured yet"))
-    runs = {row["run"] for row in rows.values()}
+    runs = {row.get("run", "an unknown time") for row in rows.values()}
     print("of one run" if len(runs) == 1 else f"of {len(runs)} runs: {', '.join(sorted(runs))}")
     order = [rows[k] for n in NETWORKS for s in SIZES for w in WORKS if (k := (n, s, w)) in rows]
     report(order)

@@ -127,5 +127,5 @@ def test_on_accelerators_it_is_one_loop_over_plain_convolutions():
     first, last = (3, 3, 1, FEATURES), (3, 3, FEATURES, 1)
     assert sorted(kernels_of(program)) == sorted([first, wide, last])
     assert program.count("stablehlo.dot_general") == 3  # A, A^H, and A^H for the start
-    on_cpu = kernels_of(lowered(run, *arguments, platform="cpu"))
-    assert wide not in on_cpu  # so that this test can fail
+    of_cpu = kernels_of(lowered(run, *arguments, platform="cpu"))
+    assert wide not in of_cpu  # so that this test can fail
