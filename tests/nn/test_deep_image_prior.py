@@ -1,14 +1,18 @@
-"""The deep image prior on a small smooth image: it denoises, and stops in time."""
+"""The deep image prior: a linear network as written out; a smooth image denoised, in time."""
+
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
 import jaxrecon as jr
 from jaxrecon import nn
 from jaxrecon.functionals import HuberTotalVariation, LeastSquares
+from tests.laws.cases import quick_jit
 
 SIDE, SIGMA = 16, 0.1
 KEY = jax.random.key(0)
@@ -71,12 +75,111 @@ def test_a_regulariser_is_a_term_of_the_cost():
     assert tv(smooth) < tv(rough) / 2
 
 
+WINDOW, MOMENTUM, PENALTY = 4, 0.95, 0.3
+INPUTS = np.random.default_rng(3).random((6, 8, 2))
+DATA = INPUTS @ [1.0, -0.5] + 0.1 * np.random.default_rng(4).standard_normal((6, 8))
+RATE = 0.5 / np.linalg.norm(INPUTS.reshape(-1, 2), 2) ** 2
+
+
+def linear_network():
+    options = {"residual": False, "bias": False, "rngs": nnx.Rngs(0)}
+    return nn.CNN((), (1,), inputs=2, **options)
+
+
+def linear_fit(length, **options):
+    """The image z w, of two weights w, by gradient descent with momentum."""
+    f = LeastSquares(None, jnp.asarray(DATA, jnp.float32))
+    options = {"perturbation": 0.0, "window": WINDOW, **options}
+    return nn.deep_image_prior(
+        linear_network(),
+        f,
+        jnp.asarray(INPUTS, jnp.float32),
+        length,
+        key=KEY,
+        optimiser=optax.sgd(RATE, MOMENTUM),
+        trace=lambda state: (state.window[(state.count - 1) % WINDOW], state.variance),
+        **options,
+    )
+
+
+def written_out(penalty=0.0):
+    """The fidelity of the image, the variance of the images around their mean, and the mean."""
+    w = np.asarray(linear_network().layers[0].kernel[...], float).reshape(2)
+    mean, variance, velocity = INPUTS @ w, 0.0, 0.0
+    while True:
+        image = INPUTS @ w
+        away = image - mean
+        variance = (1 - 1 / WINDOW) * (variance + np.mean(away**2) / WINDOW)
+        mean = mean + away / WINDOW
+        slope = np.einsum("yxc,yx->c", INPUTS, image - DATA + penalty * image)
+        velocity = MOMENTUM * velocity + slope
+        w = w - RATE * velocity
+        yield np.sum((image - DATA) ** 2) / 2, variance, mean
+
+
+@pytest.mark.parametrize("penalty", [0.0, PENALTY])
+def test_a_linear_network_descends_as_written_out(penalty):
+    """The regulariser is descended as well, and is no part of the fidelity on record."""
+    g = LeastSquares(None, jnp.zeros((6, 8)), jnp.full((6, 8), penalty)) if penalty else None
+    end = linear_fit(20, regulariser=g)
+    misfits, variances, means = zip(*islice(written_out(penalty), 20), strict=True)
+    np.testing.assert_allclose(end.history[0], misfits, rtol=1e-4)
+    np.testing.assert_allclose(end.history[1], variances, rtol=1e-3)
+    np.testing.assert_allclose(end.x, means[-1], atol=1e-5)
+    assert end.status == jr.Status.NOT_CONVERGED
+
+
+def test_it_stops_where_the_mean_of_the_last_fidelities_is_the_discrepancy():
+    misfits = np.array([misfit for misfit, _, _ in islice(written_out(), 60)])
+    means = np.convolve(misfits, np.full(WINDOW, 1 / WINDOW), "valid")
+    level = 1.01 * means[5:].min()
+    end = linear_fit(60, discrepancy=level)
+    assert end.status == jr.Status.CONVERGED
+    assert WINDOW < end.iterations < 60
+    assert end.iterations == WINDOW + np.argmax(means <= level)
+
+
+def test_patience_ends_so_many_steps_after_the_least_variance():
+    patience = 6
+    _, variances, means = zip(*islice(written_out(), 60), strict=True)
+    least = k = WINDOW
+    while k - least < patience:
+        k += 1
+        least = k if variances[k] < variances[least] else least
+    end = linear_fit(60, patience=patience)
+    assert end.status == jr.Status.CONVERGED
+    assert WINDOW < least < k < 59
+    assert end.iterations == k + 1
+    np.testing.assert_allclose(end.x, means[least], atol=1e-5)
+
+
+def test_the_fit_falls_and_is_a_function_of_the_key():
+    f = LeastSquares(None, jnp.asarray(DATA, jnp.float32))
+    inputs = jnp.asarray(INPUTS, jnp.float32)
+
+    @quick_jit
+    def fit(key):
+        network = nn.CNN((4,), (3, 3), inputs=2, residual=False, rngs=nnx.Rngs(0))
+        last = lambda state: state.window[(state.count - 1) % 8]  # noqa: E731
+        return nn.deep_image_prior(network, f, inputs, 40, key=key, window=8, trace=last, every=4)
+
+    end, again, other = fit(KEY), fit(KEY), fit(jax.random.key(1))
+    assert end.iterations == 40
+    assert end.history.shape == (10,)
+    assert end.history[-1] < end.history[0] / 2
+    for a, b in zip(jax.tree.leaves(end.state), jax.tree.leaves(again.state), strict=True):
+        assert jnp.all(a == b)
+    np.testing.assert_array_equal(end.x, again.x)
+    assert jnp.abs(end.x - other.x).max() > 1e-4
+
+
 def test_bad_input():
     f = LeastSquares(None, jnp.ones((SIDE, SIDE)))
     for options, name in (
         ({"window": 0}, "window"),
         ({"discrepancy": -1.0}, "discrepancy"),
         ({"patience": 0}, "patience"),
+        ({"perturbation": -0.1}, "perturbation"),
     ):
         with pytest.raises(ValueError, match=name):
             run(f, 5, **options)

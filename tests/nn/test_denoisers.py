@@ -77,8 +77,9 @@ def test_volumes():
         nn.on_images(network, volume, 0.1)
 
 
-def test_group_normalisation_is_of_each_image_and_group():
-    x = np.asarray(jax.random.normal(jax.random.key(2), (2, 3, 4, 6))) * 3 + 1
+@pytest.mark.parametrize("sides", [(3, 4), (2, 3, 4)])
+def test_group_normalisation_is_of_each_image_and_group(sides):
+    x = np.asarray(jax.random.normal(jax.random.key(2), (2, *sides, 6))) * 3 + 1
     layer = nn.GroupNormalisation(6, groups=2)
     layer.gain[...] = gain = jnp.arange(1.0, 7.0)
     layer.offset[...] = offset = jnp.arange(6.0)

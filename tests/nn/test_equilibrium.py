@@ -11,6 +11,7 @@ from jaxrecon import nn
 from jaxrecon.core import FunctionOperator
 from jaxrecon.functionals import L1, LeastSquares
 from jaxrecon.linops import Matrix
+from jaxrecon.mri import Sense
 from jaxrecon.solvers import anderson, ista
 from tests.laws.cases import quick_jit
 
@@ -175,6 +176,52 @@ def test_a_deep_equilibrium_is_a_fixed_point_with_derivatives():
             return jnp.sum(nnx.merge(graph, state)(operator, data, x0) ** 2)
 
         np.testing.assert_allclose(*directional(loss, state), rtol=1e-5)
+
+
+def complex_model(**options):
+    """Real and imaginary part as channels; a last kernel with which steps contract by one half."""
+    network = nn.CNN((3,), (3, 3), inputs=2, outputs=2, residual=False, rngs=nnx.Rngs(0))
+    network.layers[1].kernel[...] *= 4
+    module = nn.DeepEquilibrium(network, step_size=0.7, **options)
+    return jax.tree.map(lambda a: a.astype(float), module)
+
+
+def complex_batch():
+    rng = np.random.default_rng(7)
+    maps = rng.standard_normal((2, 4, 6)) + 1j * rng.standard_normal((2, 4, 6))
+    maps /= np.sqrt(np.sum(np.abs(maps) ** 2, axis=0))
+    operator = Sense(jnp.asarray(maps), rng.random((4, 6)) < 0.6)
+    images = rng.standard_normal((2, 4, 6)) + 1j * rng.standard_normal((2, 4, 6))
+    data = jax.vmap(operator)(jnp.asarray(images))
+    return operator, data, jax.vmap(operator.adjoint)(data)
+
+
+def test_complex_images_have_a_fixed_point_with_the_derivatives_of_the_unrolled_steps():
+    with jax.enable_x64(True):
+        operator, data, x0 = complex_batch()
+        graph, state = nnx.split(complex_model(length=100, tolerance=1e-13))
+
+        def implicit(state, data):
+            end = nnx.merge(graph, state).solve(operator, data, x0)
+            return jnp.sum(jnp.abs(end.x) ** 2), end
+
+        def unrolled(state, data, steps=60):
+            module = nnx.merge(graph, state)
+            step = lambda x: module.step(operator, data, x)  # noqa: E731
+            x, _ = jr.iterate(step, x0, steps)
+            return jnp.sum(jnp.abs(x) ** 2), x
+
+        both = (0, 1)
+        by_points = quick_jit(jax.grad(implicit, both, has_aux=True))
+        by_steps = quick_jit(jax.grad(unrolled, both, has_aux=True))
+        slopes, end = by_points(state, data)
+        expected, x = by_steps(state, data)
+        assert jnp.all(end.status == jr.Status.CONVERGED)
+        assert end.x.dtype == complex
+        np.testing.assert_allclose(end.x, x, atol=1e-10)
+        for a, b in zip(jax.tree.leaves(slopes), jax.tree.leaves(expected), strict=True):
+            assert jnp.abs(b).max() > 1e-3
+            np.testing.assert_allclose(a, b, atol=1e-9 * float(jnp.abs(b).max()))
 
 
 class Scaled(nnx.Module):

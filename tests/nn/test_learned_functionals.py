@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy import ndimage
 from scipy.integrate import quad
 
 from jaxrecon import nn
 from jaxrecon.train import fit
+from tests.laws.cases import quick_jit
 
 IMAGE = jax.random.normal(jax.random.key(0), (6, 6))
 
@@ -107,6 +109,38 @@ def test_bound_is_exact_for_large_images():
     assert 4 <= bound <= 4.02
     eigenvalues = 4 * np.cos(np.pi / 401) ** 2  # of 400 pixels, zero padded
     assert eigenvalues <= bound
+
+
+def test_bound_is_exact_for_large_volumes():
+    """Of differences along all three axes: |w^|^2 is the product of three 4 sin^2."""
+    difference = jnp.asarray([-1.0, 0, 1])
+    kernel = jnp.einsum("i,j,k->ijk", difference, difference, difference)[..., None]
+    bound = float(nn.filter_bank_bound(kernel, jnp.ones(1)))
+    assert 64 <= bound <= 64 / np.cos(np.pi / 32) ** 3 * (1 + 1e-5)
+    assert 64 * np.cos(np.pi / 401) ** 6 <= bound  # of 400 voxels a side, zero padded
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (3, 5, 4)])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_fields_of_experts_as_written_out(shape, dtype):
+    """R and its gradient, the sum of exp(a_c) W_c^T (y_c / (1 + |y_c|^2 / 2)), y_c = W_c x."""
+    with jax.enable_x64(True):
+        experts = nn.fields_of_experts(2, 3, dims=len(shape), rngs=nnx.Rngs(0))
+        rng = np.random.default_rng(8)
+        x = rng.standard_normal(shape).astype(dtype)
+        x += 1j * rng.standard_normal(shape) if dtype is complex else 0
+        value, slope = 0.0, np.zeros_like(x)
+        kernels = np.asarray(experts.kernels[...], float)
+        for kernel, a in zip(np.moveaxis(kernels, -1, 0), experts.log_weights[...], strict=True):
+            kernel = kernel - kernel.mean()
+            y = ndimage.correlate(x, kernel, mode="constant")
+            value += np.exp(a) * np.sum(np.log1p(np.abs(y) ** 2 / 2))
+            part = y / (1 + np.abs(y) ** 2 / 2)
+            slope += np.exp(a) * ndimage.convolve(part, kernel, mode="constant")
+        run = quick_jit(lambda f, x: (f(x), f.grad(x)))
+        got, gradient = run(experts, jnp.asarray(x))
+        np.testing.assert_allclose(got, value, rtol=1e-12)
+        np.testing.assert_allclose(gradient, slope, atol=1e-12)
 
 
 def test_ridge_is_convex_and_fields_of_experts_weakly_so():

@@ -41,7 +41,8 @@ class DenoiserPrior(Functional):
       1 / penalty > eps / (mu (1 + eps - 2 eps^2)).
     - D is nonexpansive with a symmetric Jacobian (linear smoothing with a symmetric, doubly
       stochastic matrix, for one): it is then the prox of a convex g, and all methods converge as
-      for g, `fista` with its rate. Of other denoisers nothing is known for the momentum.
+      for g, `fista` with its rate. Without the symmetry momentum may diverge where `ista`
+      converges: with a small rotation, averaged with I, in the null space of A it does.
     - D = I - grad h (gradient-step denoiser), grad h less than 1-Lipschitz: D is the prox of a
       g that need not be convex, and `ista` descends on f + lam g for s L < 1. With
       :class:`RegularisationByDenoising`, of gradient grad h, D need not be nonexpansive.
