@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
 
+from jaxrecon.nn.activation import as_activation
 from jaxrecon.nn.convolution import Convolution
+from jaxrecon.nn.groups import in_groups
 from jaxrecon.nn.normalisation import GroupNormalisation
 
 
 class CNN(nnx.Module):
-    """x + C_n relu(... relu(C_1 x)): convolutions of any sizes, with a residual connection.
+    """x + C_n s(... s(C_1 x)): convolutions of any sizes, with a residual connection.
 
-    The defaults are the network of compNET: 9x9 to 64 channels, 1x1 to 32, 5x5 to one. Without
-    biases and normalisation f(c x) = c f(x) for c > 0; with a noise map among the inputs that is
-    D(c x, c sigma) = c D(x, sigma).
+    The defaults are the network of compNET: 9x9 to 64 channels, 1x1 to 32, 5x5 to one. With s =
+    relu, and without biases and normalisation, f(c x) = c f(x) for c > 0; with a noise map among
+    the inputs that is D(c x, c sigma) = c D(x, sigma).
 
     Args:
         features: channels after each layer but the last.
@@ -26,7 +28,8 @@ class CNN(nnx.Module):
         residual: add the first `outputs` input channels to the result.
         dims: axes of an image, 2 or 3.
         bias: whether the convolutions have one.
-        groups: of :class:`GroupNormalisation` before each relu but the first; None for none.
+        groups: of :class:`GroupNormalisation` before each s but the first; None for none.
+        activation: s, as in :class:`ResidualBlock`.
         rngs: random streams of Flax.
 
     (batch, y, x, inputs) to (batch, y, x, outputs), or with z before y for three axes.
@@ -52,6 +55,7 @@ class CNN(nnx.Module):
         dims: int = 2,
         bias: bool = True,
         groups: int | None = None,
+        activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         if isinstance(features, int) or isinstance(sizes, int):
@@ -84,14 +88,16 @@ class CNN(nnx.Module):
         self.norms = nnx.List(
             GroupNormalisation(n, groups) for n in features[1:] if groups is not None
         )
+        self.activation = as_activation(activation)
         self.outputs = outputs
         self.residual = residual
 
+    @in_groups
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.layers[0](x)
         for i, layer in enumerate(self.layers[1:]):
             y = self.norms[i - 1](y) if i and self.norms else y
-            y = layer(jax.nn.relu(y))
+            y = layer(self.activation(y))
         return x[..., : self.outputs] + y if self.residual else y
 
 
@@ -103,7 +109,7 @@ class DnCNN(CNN):
     Args:
         depth: number of convolutions, at least 2.
         features: channels between them.
-        options: inputs, outputs, dims, bias, groups and rngs, as in :class:`CNN`.
+        options: inputs, outputs, dims, bias, groups, activation and rngs, as in :class:`CNN`.
 
     Shapes are those of :class:`CNN`.
 

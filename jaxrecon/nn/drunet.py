@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,8 +21,8 @@ class DRUNet(nnx.Module):
         d_K = B_K e_K,        d_k = B'_k T_k (d_(k+1) + e_(k+1)),   D = C' (d_1 + e_1)
 
     with convolutions C, C', residual blocks B, B', 2x2 convolutions S of stride 2 and transposed
-    ones T. No layer has a bias, so that D(c x, c sigma) = c D(x, sigma) for c > 0, and what was
-    learned at one noise level serves at others.
+    ones T. No layer has a bias and relu is homogeneous, so that D(c x, c sigma) = c D(x, sigma) for
+    c > 0, and what was learned at one noise level serves at others.
 
     Args:
         features: channels per scale, finest first.
@@ -31,6 +31,8 @@ class DRUNet(nnx.Module):
         outputs: channels out; 2 for complex images.
         dims: axes of an image, 2 or 3.
         bias: give the layers biases, and lose the equivariance.
+        activation: in the residual blocks; see :class:`ResidualBlock`. A smooth one loses the
+            equivariance.
         rngs: random streams of Flax.
 
     `x` has the shape (batch, y, x, inputs), or (batch, z, y, x, inputs), with sides that are
@@ -52,14 +54,16 @@ class DRUNet(nnx.Module):
         outputs: int = 1,
         dims: int = 2,
         bias: bool = False,
+        activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         if len(features) < 1:
             raise ValueError("DRUNet: features needs at least one scale.")
         options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
+        inside: dict[str, Any] = options | {"activation": activation}
 
         def scale(channels: int) -> nnx.List:
-            return nnx.List(ResidualBlock(channels, **options) for _ in range(blocks))
+            return nnx.List(ResidualBlock(channels, **inside) for _ in range(blocks))
 
         pairs = list(pairwise(features))
         self.head = Convolution(inputs, features[0], **options)

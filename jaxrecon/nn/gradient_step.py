@@ -21,8 +21,11 @@ class GradientStep(nnx.Module):
     :func:`jaxrecon.nn.lipschitz_penalty` on :meth:`gradient`.
 
     Args:
-        network: N, (batch, y, x, channel) to as many channels as the image has; or with z. Smooth
-            activations make g twice differentiable; with relu it is so almost everywhere.
+        network: N, (batch, y, x, channel) to as many channels as the image has; or with z. A smooth
+            activation, as in ``DnCNN(activation=jax.nn.silu)``, makes g smooth and grad g Lipschitz
+            on bounded sets. With relu N is piecewise linear, and grad g jumps where N has a kink:
+            it has no Lipschitz constant, and the norm of the Hessian, which exists almost
+            everywhere, does not see the jumps.
         channels: first channels of the input, which are the image (2 for complex); others, such as
             the noise level, are parameters.
 

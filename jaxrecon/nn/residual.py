@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 from flax import nnx
 
+from jaxrecon.nn.activation import as_activation
 from jaxrecon.nn.convolution import Convolution
 from jaxrecon.nn.normalisation import GroupNormalisation
 
 
 class ResidualBlock(nnx.Module):
-    """x + C_2 relu(N C_1 x), 3x3, with the second convolution near zero at the start.
+    """x + C_2 s(N C_1 x), 3x3, with the second convolution near zero at the start.
 
     Args:
         features: channels.
         dims: axes of an image, 2 or 3.
-        bias: whether the convolutions have one. Without, the block is homogeneous of degree one,
-            f(c x) = c f(x) for c > 0.
+        bias: whether the convolutions have one. Without, and with relu, the block is homogeneous of
+            degree one, f(c x) = c f(x) for c > 0.
         groups: N is :class:`GroupNormalisation` with so many groups; None for no normalisation.
+        activation: s, of each value; static, so give the same function every time, or a module.
+            `jax.nn.silu`, `softplus` and `gelu` are smooth and `elu` has a continuous derivative,
+            as has then the network. Only relu and its leaky forms are homogeneous.
         rngs: random streams of Flax.
 
     (batch, y, x, features) to the same, or with z before y for three axes.
@@ -35,15 +40,17 @@ class ResidualBlock(nnx.Module):
         dims: int = 2,
         bias: bool = True,
         groups: int | None = None,
+        activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
         self.first = Convolution(features, features, **options)
         self.second = Convolution(features, features, scale=0.1, **options)
         self.norm = None if groups is None else GroupNormalisation(features, groups)
+        self.activation = as_activation(activation)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.first(x)
         if self.norm is not None:
             y = self.norm(y)
-        return x + self.second(jax.nn.relu(y))
+        return x + self.second(self.activation(y))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +26,7 @@ class UNet(nnx.Module):
     Resolution changes by 2x2 convolutions of stride 2 and their transposes, and skip connections
     are added. There is no batch normalisation: an image's result depends on that image alone. With
     `fold` > 1 blocks of pixels become channels first, as in FFDNet: fold^2 times fewer positions.
-    Without biases and normalisation f(c x) = c f(x) for c > 0.
+    With relu, and without biases and normalisation, f(c x) = c f(x) for c > 0.
 
     Args:
         features: channels per level, finest first.
@@ -36,6 +36,7 @@ class UNet(nnx.Module):
         dims: axes of an image, 2 or 3.
         bias: whether the convolutions have one.
         groups: of :class:`GroupNormalisation` in the residual blocks; None for none.
+        activation: in the residual blocks; see :class:`ResidualBlock`.
         rngs: random streams of Flax.
 
     `x` has the shape (batch, y, x, inputs) or (batch, z, y, x, inputs), with sides that are
@@ -59,6 +60,7 @@ class UNet(nnx.Module):
         dims: int = 2,
         bias: bool = True,
         groups: int | None = None,
+        activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         if len(features) < 1:
@@ -69,11 +71,10 @@ class UNet(nnx.Module):
                 f"inputs, got {outputs} and {inputs}."
             )
         options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
+        inside: dict[str, Any] = options | {"groups": groups, "activation": activation}
 
         def level(channels: int) -> nnx.List:
-            return nnx.List(
-                ResidualBlock(channels, groups=groups, **options) for _ in range(blocks)
-            )
+            return nnx.List(ResidualBlock(channels, **inside) for _ in range(blocks))
 
         pairs = list(pairwise(features))
         self.fold = fold
