@@ -31,7 +31,8 @@ def run(network, x):
 
 
 def loops(function, *arguments):
-    return jax.jit(function).lower(*arguments).compile().as_text().count(" while(")
+    text = jax.jit(function).lower(*arguments).compile().as_text() or ""
+    return text.count(" while(")
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 7])
@@ -46,7 +47,7 @@ def test_images_above_the_limit_are_taken_one_by_one(network):
     x = images(3, side=16)
     found = jax.jit(run)(network, x)
     np.testing.assert_allclose(found, network(x), atol=1e-6)
-    one = jax.jit(run).lower(network, x).compile().as_text()
+    one = jax.jit(run).lower(network, x).compile().as_text() or ""
     assert "f32[3,1,16,16,1]" in one
 
 
