@@ -46,12 +46,14 @@ PUBLISHED = {
     "FBP + U-Net": (29.36, 0.899),
     "learned gradient": (30.30, 0.916),
     "learned primal-dual": (32.27, 0.940),
+    "learned primal-dual, 32 images": (28.09, np.nan),
     "learned primal-dual, 320 images": (30.11, np.nan),
 }
-"""PSNR in dB and SSIM; the learned ones with 32,000 training images, but for the last."""
+"""PSNR in dB and SSIM; the learned ones with 32,000 training images, but for the last two."""
 NAMES = {
     "unet-320": ("FBP + U-Net, 320 images", "FBP + U-Net"),
     "lgd-320": ("learned gradient, 320 images", "learned gradient"),
+    "lpd-32": ("learned primal-dual, 32 images", "learned primal-dual, 32 images"),
     "lpd-320": ("learned primal-dual, 320 images", "learned primal-dual, 320 images"),
     "lpd-streamed": ("learned primal-dual, new images", "learned primal-dual"),
     "lgd-streamed": ("learned gradient, new images", "learned gradient"),

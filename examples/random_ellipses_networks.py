@@ -53,6 +53,7 @@ class Training(NamedTuple):
 
 
 TRAININGS = {
+    "lpd-32": Training("lpd", 32, 5_000, 2),
     "lpd-320": Training("lpd", 320, 21_000, 2),
     "lgd-320": Training("lgd", 320, 13_200, 2),
     "unet-320": Training("unet", 320, 21_000, 2),
