@@ -2,9 +2,9 @@
 
 The activations of more images than a cache holds go through memory, layer by layer, and what the
 allocator does not keep is handed out anew at every call. The images of a batch do not depend on
-each other, so that on CPU a chain of convolutions takes them in groups: two thirds of the time with
-32 channels, five sixths with 64. In derivatives, whose activations are kept anyway, and on other
-backends, it takes them all at once; so do U-Nets, most of whose activations are small (no gain).
+each other, so that on CPU a chain of convolutions takes them in groups. In derivatives, whose
+activations are kept anyway, and on other backends, it takes them all at once; so do U-Nets, most of
+whose activations are small (no gain).
 """
 
 from __future__ import annotations

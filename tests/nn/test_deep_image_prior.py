@@ -160,8 +160,8 @@ def test_the_fit_falls_and_is_a_function_of_the_key():
     @quick_jit
     def fit(key):
         network = nn.CNN((4,), (3, 3), inputs=2, residual=False, rngs=nnx.Rngs(0))
-        last = lambda state: state.window[(state.count - 1) % 8]  # noqa: E731
-        return nn.deep_image_prior(network, f, inputs, 40, key=key, window=8, trace=last, every=4)
+        options = {"trace": lambda state: state.window[(state.count - 1) % 8], "every": 4}
+        return nn.deep_image_prior(network, f, inputs, 40, key=key, window=8, **options)
 
     end, again, other = fit(KEY), fit(KEY), fit(jax.random.key(1))
     assert end.iterations == 40

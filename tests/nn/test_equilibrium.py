@@ -207,8 +207,7 @@ def test_complex_images_have_a_fixed_point_with_the_derivatives_of_the_unrolled_
 
         def unrolled(state, data, steps=60):
             module = nnx.merge(graph, state)
-            step = lambda x: module.step(operator, data, x)  # noqa: E731
-            x, _ = jr.iterate(step, x0, steps)
+            x, _ = jr.iterate(lambda x: module.step(operator, data, x), x0, steps)
             return jnp.sum(jnp.abs(x) ** 2), x
 
         both = (0, 1)
