@@ -10,6 +10,7 @@ import jax
 
 from jaxrecon.core.keep import kept
 from jaxrecon.core.pytree import Pytree
+from jaxrecon.core.recomputed import in_a_step
 
 
 class Method(Pytree):
@@ -90,7 +91,8 @@ def iterate(
         )
 
     def body(carry: Any, x: Any) -> tuple[Any, None]:
-        return step(carry) if xs is None else step(carry, x), None
+        with in_a_step(again=remat is True):
+            return step(carry) if xs is None else step(carry, x), None
 
     if remat is True:
         body = jax.checkpoint(body, prevent_cse=False, policy=kept)

@@ -58,12 +58,15 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def kernel_gradient(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """sum_p conj(x_(p + k)) y_p for all k of a kernel of this size."""
     inputs, outputs = x.shape[-1], y.shape[-1]
-    if winograd.worthwhile(x.dtype, (*size, inputs, outputs)):
+    if winograd.worthwhile(x.dtype, (*size, inputs, outputs), winograd.CHANNELS_OF_GRADIENT):
         return winograd.kernel_gradient(x, y, size, partial(canonical, padding="VALID"))
+    few = x.shape[0] < _STRIPS
+    if few and size[-1] <= _VECTOR // 2 and min(inputs, outputs) >= 2 * _VECTOR:
+        return _by_columns(x, y, size)
     if outputs < inputs:
         axes = tuple(range(len(size)))
         return jnp.flip(kernel_gradient(y, x, size), axes).swapaxes(-1, -2).conj()
-    if x.shape[0] < _STRIPS and x.shape[1] >= 2 * _STRIPS:
+    if few and x.shape[1] >= 2 * _STRIPS:
         return _by_strips(x, y, size)
     return canonical_kernel_gradient(x, y, [half(n) for n in size])
 
@@ -108,6 +111,17 @@ def _filled(a: jax.Array, axis: int) -> jax.Array:
     widths = [(0, 0)] * a.ndim
     widths[axis] = (0, _VECTOR - a.shape[axis])
     return jnp.pad(a, widths)
+
+
+def _by_columns(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """With y for all columns of the kernel side by side, and rows of pixels as the channels."""
+    taps = size[-1]
+    width = y.shape[-2]
+    y = jnp.pad(y, [*((0, 0),) * (y.ndim - 2), half(taps), (0, 0)])
+    y = jnp.concatenate([y[..., i : i + width, :] for i in reversed(range(taps))], -1)
+    images, columns = lax.optimization_barrier((jnp.moveaxis(x, -1, 0), y))
+    kernel = canonical(images, columns, [(0, 0), *(half(n) for n in size[:-1])])[:, 0]
+    return jnp.moveaxis(kernel.reshape(*kernel.shape[:-1], taps, -1), 0, -2)
 
 
 def _by_strips(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:

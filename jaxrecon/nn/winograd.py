@@ -44,17 +44,17 @@ _G = (
     (0, 0, 1),
 )
 _A = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
-_CHANNELS = 24
+CHANNELS, CHANNELS_OF_GRADIENT = 48, 96
 """With fewer channels on either side, transforms cost what products save (measured)."""
 
 
-def worthwhile(dtype: Any, kernel: tuple[int, ...]) -> bool:
+def worthwhile(dtype: Any, kernel: tuple[int, ...], channels: int = CHANNELS) -> bool:
     """Whether this is the faster and equally exact way, for a kernel of this shape.
 
     Rounding grows about threefold: harmless in float32, not in the half precisions.
     """
     full = dtype in (jnp.float32, jnp.float64)
-    return full and kernel[-3] == _TAPS and min(kernel[-2:]) >= _CHANNELS
+    return full and kernel[-3] == _TAPS and min(kernel[-2:]) >= channels
 
 
 def _combined(rows: Any, parts: Any) -> list[jax.Array]:
