@@ -9,6 +9,7 @@ with more channels on the side of the batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, reduce
 from itertools import product
 from math import prod
@@ -20,12 +21,15 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrecon.nn import winograd
+from jaxrecon.nn.scheduling import apart
 
 _LAYOUTS = {4: ("NHWC", "HWIO", "NHWC"), 5: ("NDHWC", "DHWIO", "NDHWC")}
 _STRIPS = 8
 """The gradient of a kernel contracts over the batch: fewer images are cut into so many strips."""
 _FEW, _TAPS = 2, 9
 """Up to so many channels on one side, and taps of a kernel, one product of matrices is faster."""
+_VALUES = 2**19
+"""In so many values of images at a time, gradients by Winograd's filtering stay in cache."""
 _VECTOR = 8
 _FILLED_INPUTS, _FILLED_OUTPUTS = range(5, _VECTOR), range(3, _VECTOR)
 """Numbers of channels that are faster with zeros up to a vector's width."""
@@ -57,16 +61,17 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def kernel_gradient(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """sum_p conj(x_(p + k)) y_p for all k of a kernel of this size."""
-    inputs, outputs = x.shape[-1], y.shape[-1]
-    if winograd.worthwhile(x.dtype, (*size, inputs, outputs), winograd.CHANNELS_OF_GRADIENT):
-        return winograd.kernel_gradient(x, y, size, partial(canonical, padding="VALID"))
-    few = x.shape[0] < _STRIPS
-    if few and size[-1] <= _VECTOR // 2 and min(inputs, outputs) >= 2 * _VECTOR:
-        return _by_columns(x, y, size)
-    if outputs < inputs:
+    kernel = (*size, x.shape[-1], y.shape[-1])
+    if winograd.worthwhile(x.dtype, kernel, winograd.CHANNELS_OF_GRADIENT):
+        return _by_groups(partial(winograd.kernel_gradient, size=size, along=canonical), x, y)
+    return apart(partial(_kernel_gradient, size=size), x, y)
+
+
+def _kernel_gradient(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    if y.shape[-1] < x.shape[-1]:
         axes = tuple(range(len(size)))
-        return jnp.flip(kernel_gradient(y, x, size), axes).swapaxes(-1, -2).conj()
-    if few and x.shape[1] >= 2 * _STRIPS:
+        return jnp.flip(_kernel_gradient(y, x, size), axes).swapaxes(-1, -2).conj()
+    if x.shape[0] < _STRIPS and x.shape[1] >= 2 * _STRIPS:
         return _by_strips(x, y, size)
     return canonical_kernel_gradient(x, y, [half(n) for n in size])
 
@@ -113,16 +118,16 @@ def _filled(a: jax.Array, axis: int) -> jax.Array:
     return jnp.pad(a, widths)
 
 
-def _by_columns(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """With y for all columns of the kernel side by side, and rows of pixels as the channels."""
-    taps = size[-1]
-    width = y.shape[-2]
-    y = jnp.pad(y, [*((0, 0),) * (y.ndim - 2), half(taps), (0, 0)])
-    y = jnp.concatenate([y[..., i : i + width, :] for i in reversed(range(taps))], -1)
-    x = jnp.moveaxis(lax.optimization_barrier(x), -1, 0)  # alone: fused with more it is slow
-    images, columns = lax.optimization_barrier((x, y))
-    kernel = canonical(images, columns, [(0, 0), *(half(n) for n in size[:-1])])[:, 0]
-    return jnp.moveaxis(kernel.reshape(*kernel.shape[:-1], taps, -1), 0, -2)
+def _by_groups(gradient: Callable, x: jax.Array, y: jax.Array) -> jax.Array:
+    """The sum of the gradients of a few images at a time, so that what they take stays in cache."""
+    images = x.shape[0]
+    most = max(1, _VALUES * images // x.size)
+    size = next(n for n in range(min(most, images), 0, -1) if images % n == 0)
+    if size == images:
+        return gradient(x, y)
+    groups = [a.reshape(-1, size, *a.shape[1:]) for a in (x, y)]
+    start = jnp.zeros_like(jax.eval_shape(gradient, x, y))
+    return lax.scan(lambda sum_, group: (sum_ + gradient(*group), None), start, groups)[0]
 
 
 def _by_strips(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrecon.nn.scheduling import after
+from jaxrecon.nn.scheduling import apart
 
 _WIDTH = 4
 _TAPS = 3
@@ -44,8 +44,10 @@ _G = (
     (0, 0, 1),
 )
 _A = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
-CHANNELS, CHANNELS_OF_GRADIENT = 48, 96
+CHANNELS, CHANNELS_OF_GRADIENT = 48, 16
 """With fewer channels on either side, transforms cost what products save (measured)."""
+_SHORT = 4
+"""Rows of up to so many blocks are short."""
 
 
 def worthwhile(dtype: Any, kernel: tuple[int, ...], channels: int = CHANNELS) -> bool:
@@ -111,35 +113,35 @@ def correlate(x: jax.Array, kernel: jax.Array, along: Any) -> jax.Array:
 def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Array:
     """The adjoint of `correlate` in the kernel: sum_p x_(p + k) y_p = G^T [sum (B d) (A^T y)].
 
-    The blocks of all images take the place of channels that are contracted, and the channels of x
-    that of the batch.
+    The blocks of a row take the place of channels that are contracted, and the channels of x that
+    of the batch; of short rows, those of all images lie side by side.
 
     Args:
         x, y: (batch, ..., x, channel in), (batch, ..., x, channel out).
         size: of the kernel, (..., 3).
-        along: function (x, y) of the correlation along the other axes, without a border.
+        along: function (x, y, zeros around x) of the correlation along the other axes.
     """
-    x = after(x, y)  # else it is padded and turned in the forward pass, and kept
-    *outer, width = x.shape[1:-1]
-    blocks, border = _padded(width)
-    last = x.ndim - 1
+    *_, width, last = range(x.ndim)
+    blocks, border = _padded(x.shape[width])
+    rest = [(0, 0)] * width
+    inputs = _inputs(jnp.pad(x, [*rest, border, (0, 0)]), width)
+    y = jnp.pad(y, [*rest, (0, blocks * _WIDTH - y.shape[width]), (0, 0)])
+    outputs = _combined(tuple(zip(*_A, strict=True)), _blocks(y, width))
     halves = [(n // 2, n // 2) for n in size[:-1]]
-    x = jnp.pad(
-        jnp.transpose(x, (last, *range(1, last - 1), 0, last - 1)),
-        [(0, 0), *halves, (0, 0), border],
-    )
-    x = lax.optimization_barrier(x)
-    flat = (1, x.shape[-2] * blocks)
-    y = jnp.pad(y, [*((0, 0),) * (y.ndim - 2), (0, blocks * _WIDTH - width), (0, 0)])
-    outputs = lax.optimization_barrier(
-        _combined(tuple(zip(*_A, strict=True)), _blocks(y, last - 1))
-    )
-    outputs = [jnp.moveaxis(d, 0, -3).reshape(*outer, *flat, d.shape[-1]) for d in outputs]
-    inputs = [d.reshape(*d.shape[:-2], *flat) for d in _inputs(x, last)]
-    products: list[jax.Array] = []
-    for d, e in zip(inputs, outputs, strict=True):  # in turn: one pair is held at a time
-        if products:
-            d, e = after(d, products[-1]), after(e, products[-1])
-        products.append(along(*lax.optimization_barrier((d, e))))
-    taps = _combined(tuple(zip(*_G, strict=True)), lax.optimization_barrier(products))
-    return jnp.moveaxis(jnp.concatenate(taps, -2), 0, -2)
+
+    def product(d: jax.Array, e: jax.Array) -> jax.Array:
+        if blocks > _SHORT:
+            return along(jnp.moveaxis(d, last, 0), e, [(0, 0), *halves])[:, 0]
+        d = jnp.transpose(d, (last, *range(1, width), 0, width))
+        d = d.reshape(*d.shape[:-2], 1, -1)
+        e = jnp.moveaxis(e, 0, -3)
+        e = e.reshape(*e.shape[:-3], 1, -1, e.shape[-1])
+        return along(d, e, [*halves, (0, 0)])[..., 0, :]
+
+    def products(*parts: jax.Array) -> list[jax.Array]:
+        half = len(parts) // 2
+        return [product(d, e) for d, e in zip(parts[:half], parts[half:], strict=True)]
+
+    taps = apart(products, *inputs, *outputs)
+    taps = _combined(tuple(zip(*_G, strict=True)), lax.optimization_barrier(taps))
+    return jnp.moveaxis(jnp.stack(taps, -2), 0, -2)

@@ -50,14 +50,17 @@ DERIVATIVES = {
 }
 
 
+CHANNELS = {"real": 2, "complex": 2, "columns side by side": 16, "by rows": 48}
+
+
 @pytest.mark.parametrize(
     ("name", "moving"),
     [(name, "both") for name in DERIVATIVES] + [("gradient", "image"), ("gradient", "kernel")],
 )
-@pytest.mark.parametrize("kind", ["real", "complex", "by rows"])
+@pytest.mark.parametrize("kind", CHANNELS)
 def test_derivatives_are_those_of_the_plain_convolution(kind, name, moving):
     dtype = jnp.complex64 if kind == "complex" else jnp.float32
-    channels = 24 if kind == "by rows" else 2
+    channels = CHANNELS[kind]
     x = jax.random.normal(jax.random.key(0), (2, 5, 6, channels), dtype)
     kernel = jax.random.normal(jax.random.key(1), (3, 3, channels, channels), dtype) / channels
 

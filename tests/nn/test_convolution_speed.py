@@ -28,9 +28,14 @@ SHAPES = {
     "more channels in than out": ((1, 17, 6, 9), (3, 5, 9, 2)),
     "from one channel": ((2, 5, 7, 1), (3, 3, 1, 4)),
     "to two channels": ((2, 5, 7, 4), (1, 9, 4, 2)),
-    "by rows": ((2, 9, 13, 24), (3, 3, 24, 32)),
-    "by rows, narrower than a block": ((1, 5, 3, 24), (5, 3, 24, 24)),
-    "by rows, volumes": ((2, 4, 5, 9, 24), (3, 5, 3, 24, 25)),
+    "columns side by side": ((2, 9, 7, 16), (3, 3, 16, 20)),
+    "columns side by side, other sizes": ((1, 5, 3, 17), (5, 1, 17, 16)),
+    "columns side by side, volumes": ((3, 4, 5, 6, 16), (1, 5, 3, 16, 16)),
+    "by rows": ((2, 9, 13, 48), (3, 3, 48, 50)),
+    "by rows, narrower than a block": ((1, 5, 3, 48), (5, 3, 48, 48)),
+    "by rows, volumes": ((2, 4, 5, 9, 48), (3, 5, 3, 48, 49)),
+    "by rows with the kernel's gradient": ((2, 5, 6, 96), (3, 3, 96, 97)),
+    "by rows with the kernel's gradient, volumes": ((1, 3, 4, 5, 96), (3, 1, 3, 96, 96)),
 }
 
 
@@ -68,13 +73,13 @@ def test_rounding_by_rows_is_that_of_float32():
 
 
 def test_by_rows_float32_stays_float32():
-    x, kernel = jnp.ones((1, 8, 8, 24), jnp.float32), jnp.ones((3, 3, 24, 24), jnp.float32)
+    x, kernel = jnp.ones((1, 8, 8, 96), jnp.float32), jnp.ones((3, 3, 96, 96), jnp.float32)
     with jax.enable_x64(True):
         y, pull = jax.vjp(nn.convolve, x, kernel)
         assert {y.dtype, *(g.dtype for g in pull(y))} == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("channels", [(32, 32), (32, 1), (1, 32), (6, 5)])
+@pytest.mark.parametrize("channels", [(48, 48), (32, 1), (1, 32), (6, 5)])
 def test_half_precision_loses_nothing(channels):
     """Neither filtering by rows nor sums of rounded taps: the error is that of rounding once."""
     x = jax.random.normal(jax.random.key(0), (2, 8, 8, channels[0])).astype(jnp.bfloat16)
@@ -82,7 +87,7 @@ def test_half_precision_loses_nothing(channels):
     exact = plain(x.astype(jnp.float32), kernel.astype(jnp.float32))
     y = nn.convolve(x, kernel)
     assert y.dtype == jnp.bfloat16
-    if channels == (32, 32):
+    if channels == (48, 48):
         np.testing.assert_array_equal(y, plain(x, kernel))
     error = jnp.linalg.norm(y.astype(jnp.float32) - exact) / jnp.linalg.norm(exact)
     assert error < jnp.finfo(jnp.bfloat16).eps / 4

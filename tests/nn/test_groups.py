@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jaxrecon import nn
+from jaxrecon import iterate, nn
 from jaxrecon.nn import groups
 
 
 @pytest.fixture(autouse=True)
 def _few_pixels(monkeypatch):
     monkeypatch.setattr(groups, "PIXELS", 2 * 8 * 8)
+    monkeypatch.setattr(groups, "PIXELS_BACKWARDS", 2 * 8 * 8)
 
 
 @pytest.fixture
@@ -58,13 +59,8 @@ def test_volumes_too():
     assert loops(run, network, x) == 1
 
 
-def test_derivatives_take_all_images_at_once(network, monkeypatch):
+def derivatives_of(loss):
     """In the weights, the images, both, forwards, and of second order."""
-    graph, state = nnx.split(network)
-    x = images(5)
-
-    def loss(state, x):
-        return jnp.sum(jnp.sin(nnx.merge(graph, state)(x)))
 
     def along(state, x):
         return jax.jvp(partial(loss, state), (x,), (x,))
@@ -72,12 +68,77 @@ def test_derivatives_take_all_images_at_once(network, monkeypatch):
     def curvature(state, x):
         return jax.grad(lambda state: along(state, x)[1])(state)
 
-    derivatives = [*(jax.grad(loss, which) for which in (0, 1, (0, 1))), along, curvature]
-    found = [jax.jit(d)(state, x) for d in derivatives]
-    assert not any(loops(d, state, x) for d in derivatives)
-    monkeypatch.setattr(groups, "PIXELS", 2**30)
-    expected = [jax.jit(lambda *given, d=d: d(*given))(state, x) for d in derivatives]
+    return [*(jax.grad(loss, which) for which in (0, 1, (0, 1))), along, curvature]
+
+
+def assert_same(found, expected):
     jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5, rtol=1e-5), found, expected)
+
+
+def test_derivatives_take_all_images_at_once(network):
+    graph, state = nnx.split(network)
+    x = images(5)
+
+    def loss(state, x):
+        return jnp.sum(jnp.sin(nnx.merge(graph, state)(x)))
+
+    def one_by_one(state, x):
+        return sum(loss(state, x[i : i + 1]) for i in range(len(x)))
+
+    for derivative, expected in zip(
+        derivatives_of(loss), derivatives_of(one_by_one), strict=True
+    ):
+        assert_same(jax.jit(derivative)(state, x), jax.jit(expected)(state, x))
+        assert not loops(derivative, state, x)
+
+
+def recomputed(graph, state, x, remat=True):
+    return iterate(lambda x: x + jnp.sin(nnx.merge(graph, state)(x)), x, 2, remat=remat)[0]
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_recomputed_steps_go_backwards_by_groups(network, count):
+    """Also where the last group is filled up."""
+    graph, state = nnx.split(network)
+    x = images(count)
+
+    def loss(state, x, remat=True):
+        return jnp.sum(recomputed(graph, state, x, remat) ** 2)
+
+    plain = derivatives_of(partial(loss, remat=False))
+    for derivative, expected in zip(derivatives_of(loss), plain, strict=True):
+        assert_same(jax.jit(derivative)(state, x), jax.jit(expected)(state, x))
+    both = partial(jax.grad, argnums=(0, 1))
+    assert loops(both(loss), state, x) - loops(both(partial(loss, remat=False)), state, x) == 2
+
+
+def test_recomputed_steps_hold_the_activations_of_a_group():
+    """Each image more costs the few that a step keeps, not those of the network."""
+    channels = 16
+    graph, state = nnx.split(nn.DnCNN(4, channels, rngs=nnx.Rngs(0)))
+
+    def size(count):
+        gradient = jax.grad(lambda state, x: jnp.sum(recomputed(graph, state, x)))
+        program = jax.jit(gradient).lower(state, images(count)).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert size(64) - size(32) < 32 * 8 * images(1).nbytes
+    assert size(64) < 64 * channels * images(1).nbytes
+
+
+def test_a_loop_that_keeps_its_activations_takes_all_images_at_once_in_a_recomputed_step(network):
+    graph, state = nnx.split(network)
+
+    def loss(state, x):
+        def step(x):
+            return recomputed(graph, state, x, remat=False)
+
+        return jnp.sum(iterate(step, x, 2, remat=True)[0])
+
+    def derivative(state, x):
+        return jax.grad(loss)(state, x)
+
+    assert loops(derivative, state, images(5)) == loops(derivative, state, images(2))
 
 
 def test_other_backends_take_all_images_at_once(network):

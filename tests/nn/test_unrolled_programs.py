@@ -33,9 +33,9 @@ IMAGES = BATCH * SIDE * SIDE * 4
 """bytes of a batch"""
 
 
-def network(steps):
+def network(steps, features=FEATURES):
     return nn.UnrolledProximalGradient(
-        nn.DnCNN(DEPTH, FEATURES, rngs=nnx.Rngs(0)), steps=steps, shared=True
+        nn.DnCNN(DEPTH, features, rngs=nnx.Rngs(0)), steps=steps, shared=True
     )
 
 
@@ -128,12 +128,26 @@ def kernels_of(program):
 
 def test_on_accelerators_it_is_one_loop_over_plain_convolutions():
     """Neither filtering by rows nor strips, which are for CPU."""
-    arguments = network(5), operator(), jnp.ones((BATCH, COUNT))
+    arguments = network(5, features=64), operator(), jnp.ones((BATCH, COUNT))
     program = lowered(run, *arguments, platform="cuda")
     assert program.count("stablehlo.while") == 1
-    wide = (3, 3, FEATURES, FEATURES)
-    first, last = (3, 3, 1, FEATURES), (3, 3, FEATURES, 1)
+    wide, first, last = (3, 3, 64, 64), (3, 3, 1, 64), (3, 3, 64, 1)
     assert sorted(kernels_of(program)) == sorted([first, wide, last])
     assert program.count("stablehlo.dot_general") == 3  # A, A^H, and A^H for the start
     of_cpu = kernels_of(lowered(run, *arguments, platform="cpu"))
     assert wide not in of_cpu  # so that this test can fail
+
+
+def test_on_accelerators_its_gradient_is_two_loops_over_whole_batches():
+    """No groups, which are for CPU: one loop forwards and one backwards, in which each convolution
+    is computed again, and has two gradients."""
+
+    def loss(module, operator, m):
+        return jnp.sum(run(module, operator, m) ** 2)
+
+    m = jnp.ones((4 * BATCH, COUNT))
+    program = lowered(jax.grad(loss), network(5), operator(), m, platform="cuda")
+    assert program.count("stablehlo.while") == 2
+    assert len(kernels_of(program)) == DEPTH + 3 * DEPTH
+    of_cpu = lowered(jax.grad(loss), network(5), operator(), m, platform="cpu")
+    assert of_cpu.count("stablehlo.while") == 4  # so that this test can fail
