@@ -23,7 +23,7 @@ from jax import lax
 from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 
-from jaxrecon.core import matched
+from jaxrecon.core import keep, matched
 from jaxrecon.core.operator import conj
 from jaxrecon.core.recomputed import recomputed
 
@@ -119,7 +119,8 @@ def _apply(whole: Callable, state: Any, x: jax.Array) -> jax.Array:
         return apply(*primals), _derivative(of_moving, moving, pixels)(values, along)
 
     apply.defjvp(apply_jvp, symbolic_zeros=True)
-    return apply(state, x)
+    y = apply(state, x)
+    return keep(y) if again else y  # else a step that needs it computes it twice
 
 
 def _derivative(function: Callable, moving: Sequence[int], pixels: int) -> Callable:

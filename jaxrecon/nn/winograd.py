@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxrecon.nn.scheduling import apart
+from jaxrecon.nn.scheduling import after, apart
 
 _WIDTH = 4
 _TAPS = 3
@@ -121,6 +121,7 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
         size: of the kernel, (..., 3).
         along: function (x, y, zeros around x) of the correlation along the other axes.
     """
+    x = after(x, y)  # else it is transformed in the forward pass, and kept
     *_, width, last = range(x.ndim)
     blocks, border = _padded(x.shape[width])
     rest = [(0, 0)] * width

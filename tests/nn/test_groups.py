@@ -72,7 +72,10 @@ def derivatives_of(loss):
 
 
 def assert_same(found, expected):
-    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5, rtol=1e-5), found, expected)
+    def same(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * max(1, jnp.max(jnp.abs(b))))
+
+    jax.tree.map(same, found, expected)
 
 
 def test_derivatives_take_all_images_at_once(network):
@@ -85,9 +88,7 @@ def test_derivatives_take_all_images_at_once(network):
     def one_by_one(state, x):
         return sum(loss(state, x[i : i + 1]) for i in range(len(x)))
 
-    for derivative, expected in zip(
-        derivatives_of(loss), derivatives_of(one_by_one), strict=True
-    ):
+    for derivative, expected in zip(derivatives_of(loss), derivatives_of(one_by_one), strict=True):
         assert_same(jax.jit(derivative)(state, x), jax.jit(expected)(state, x))
         assert not loops(derivative, state, x)
 
@@ -122,7 +123,7 @@ def test_recomputed_steps_hold_the_activations_of_a_group():
         program = jax.jit(gradient).lower(state, images(count)).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    assert size(64) - size(32) < 32 * 8 * images(1).nbytes
+    assert size(64) - size(32) < 32 * channels * images(1).nbytes
     assert size(64) < 64 * channels * images(1).nbytes
 
 
