@@ -1,10 +1,11 @@
 """The convolution and its gradient in the kernel, in the forms that XLA's CPU backend runs fast.
 
 It runs only the canonical form well: NHWC images and HWIO kernels, sides of unit stride. What is
-measured besides: rows by Winograd's filtering where there are channels enough; products of matrices
-where there are one or two; numbers of channels filled up to the width of a vector; the gradient of
-a kernel, in which the batch takes the place of the channels, with few images cut into strips, and
-with more channels on the side of the batch.
+measured besides: rows by Winograd's filtering where there are channels enough, for the gradient of
+a kernel a few images at a time; products of matrices where there are one or two; numbers of
+channels filled up to the width of a vector; the gradient of a kernel otherwise, in which the batch
+takes the place of the channels, with few images cut into strips, and with more channels on the side
+of the batch.
 """
 
 from __future__ import annotations
@@ -121,10 +122,10 @@ def _filled(a: jax.Array, axis: int) -> jax.Array:
 def _by_groups(gradient: Callable, x: jax.Array, y: jax.Array) -> jax.Array:
     """The sum of the gradients of a few images at a time, so that what they take stays in cache."""
     images = x.shape[0]
-    most = max(1, _VALUES * images // x.size)
-    size = next(n for n in range(min(most, images), 0, -1) if images % n == 0)
-    if size == images:
+    most = max(1, _VALUES * images // max(x.size, 1))
+    if images <= most:
         return gradient(x, y)
+    size = next(n for n in range(most, 0, -1) if images % n == 0)
     groups = [a.reshape(-1, size, *a.shape[1:]) for a in (x, y)]
     start = jnp.zeros_like(jax.eval_shape(gradient, x, y))
     return lax.scan(lambda sum_, group: (sum_ + gradient(*group), None), start, groups)[0]

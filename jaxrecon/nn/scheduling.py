@@ -13,6 +13,8 @@ from jax import lax
 def after(x: jax.Array, y: jax.Array) -> jax.Array:
     """x, which waits for y: a dependency on a value, as an `optimization_barrier` does not bind the
     scheduler."""
+    if y.size == 0:
+        return x
     first = y[(0,) * y.ndim].real
     return x + jnp.where(jnp.isfinite(first), 0 * first, 0).astype(x.dtype)
 
@@ -24,6 +26,8 @@ def apart(function: Callable, *arguments: jax.Array) -> Any:
     A transposition alone is a fast copy; fused with as little as a relu it becomes a loop over
     single numbers far apart, up to ten times slower.
     """
+    if arguments[0].size == 0:
+        return function(*arguments)
     unknown = 0 * arguments[0][(0,) * arguments[0].ndim].real != 1  # true of nan and infinity, too
     result = jax.eval_shape(function, *arguments)
 

@@ -1,6 +1,7 @@
 """What keeps convolutions fast on CPU: the form of the compiled programs, not times."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ from flax import nnx
 from jax import lax
 
 from jaxrecon import nn
+from jaxrecon.nn import cpu_convolution
+from jaxrecon.nn.scheduling import apart
 
 
 def plain(x, kernel):
@@ -54,6 +57,31 @@ def test_every_form_is_the_plain_convolution(name):
     )
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("images", [1, 5, 6])
+def test_gradients_of_kernels_by_groups_of_images_are_the_plain_ones(images, monkeypatch):
+    """Groups of three, or of one where no other number divides the batch."""
+    x, y = (jax.random.normal(jax.random.key(i), (images, 4, 5, 16)) for i in range(2))
+    monkeypatch.setattr(cpu_convolution, "_VALUES", 3 * x[0].size)
+    found = cpu_convolution.kernel_gradient(x, y, (3, 3))
+    kernel = jnp.zeros((3, 3, 16, 16))
+    (expected,) = jax.vjp(lambda kernel: plain(x, kernel), kernel)[1](y)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_no_images_have_a_gradient_of_zero(channels):
+    x, kernel = jnp.ones((0, 4, 5, channels)), jnp.ones((3, 3, channels, channels))
+    gradient = jax.grad(lambda kernel: jnp.sum(nn.convolve(x, kernel)))(kernel)
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize("first", [1.0, 0.0, np.inf, np.nan])
+def test_what_is_computed_apart_is_computed_whatever_the_values(first):
+    x = jnp.arange(6.0).reshape(2, 3).at[0, 0].set(first)
+    for found in (apart(jnp.transpose, x), jax.jit(partial(apart, jnp.transpose))(x)):
+        np.testing.assert_array_equal(found, x.T)
 
 
 def test_rounding_by_rows_is_that_of_float32():
