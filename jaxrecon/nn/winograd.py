@@ -77,7 +77,8 @@ def _padded(width: int) -> tuple[int, tuple[int, int]]:
 
 def _blocks(x: jax.Array, axis: int) -> list[jax.Array]:
     """The first, second, ... pixel of every block along an axis, which they shorten."""
-    x = jnp.moveaxis(x.reshape(*x.shape[:axis], -1, _WIDTH, *x.shape[axis + 1 :]), axis + 1, 0)
+    count = x.shape[axis] // _WIDTH
+    x = jnp.moveaxis(x.reshape(*x.shape[:axis], count, _WIDTH, *x.shape[axis + 1 :]), axis + 1, 0)
     return [x[i] for i in range(_WIDTH)]
 
 
@@ -134,9 +135,10 @@ def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Ar
         if blocks > _SHORT:
             return along(jnp.moveaxis(d, last, 0), e, [(0, 0), *halves])[:, 0]
         d = jnp.transpose(d, (last, *range(1, width), 0, width))
-        d = d.reshape(*d.shape[:-2], 1, -1)
+        count = d.shape[-2] * d.shape[-1]
+        d = d.reshape(*d.shape[:-2], 1, count)
         e = jnp.moveaxis(e, 0, -3)
-        e = e.reshape(*e.shape[:-3], 1, -1, e.shape[-1])
+        e = e.reshape(*e.shape[:-3], 1, count, e.shape[-1])
         return along(d, e, [*halves, (0, 0)])[..., 0, :]
 
     def products(*parts: jax.Array) -> list[jax.Array]:

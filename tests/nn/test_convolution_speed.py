@@ -70,7 +70,7 @@ def test_gradients_of_kernels_by_groups_of_images_are_the_plain_ones(images, mon
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize("channels", [3, 16, 48])
 def test_no_images_have_a_gradient_of_zero(channels):
     x, kernel = jnp.ones((0, 4, 5, channels)), jnp.ones((3, 3, channels, channels))
     gradient = jax.grad(lambda kernel: jnp.sum(nn.convolve(x, kernel)))(kernel)
