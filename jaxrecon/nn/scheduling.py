@@ -23,8 +23,8 @@ def apart(function: Callable, *arguments: jax.Array) -> Any:
     """function(*arguments), not fused with what makes the arguments, which `optimization_barrier`
     does not prevent: a branch that is always taken, which XLA does not know.
 
-    A transposition alone is a fast copy; fused with as little as a relu it becomes a loop over
-    single numbers far apart, up to ten times slower.
+    A transposition alone is a fast copy; fused with as little as a relu it becomes a slow
+    loop over single numbers far apart.
     """
     if arguments[0].size == 0:
         return function(*arguments)
