@@ -99,9 +99,10 @@ _convolve.defjvp(_convolve_jvp, symbolic_zeros=True)
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolution of network layers (a correlation): same size, zero padding, stride 1.
 
-    A kernel of size one is a product of matrices. On CPU, kernels of width 3 with 24 channels or
-    more on both sides are applied by Winograd's filtering along rows: half the products, and in
-    float32 rounding errors some three times those of the plain sum, 1e-6 of the result.
+    A kernel of size one is a product of matrices. On CPU, kernels of width 3 with 48 channels or
+    more on both sides are applied by Winograd's filtering along rows, and their gradients taken by
+    it with 16 or more: half the products, and in float32 rounding errors some three times those of
+    the plain sum, 1e-6 of the result.
 
     Args:
         x: (batch, y, x, channel in), or (batch, z, y, x, channel in).

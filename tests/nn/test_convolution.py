@@ -50,7 +50,7 @@ DERIVATIVES = {
 }
 
 
-CHANNELS = {"real": 2, "complex": 2, "columns side by side": 16, "by rows": 48}
+CHANNELS = {"real": 2, "complex": 2, "gradient by rows": 16, "by rows": 48}
 
 
 @pytest.mark.parametrize(
