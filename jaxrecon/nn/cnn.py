@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from jaxrecon.nn.activation import as_activation
-from jaxrecon.nn.convolution import Convolution
+from jaxrecon.nn.convolution import Convolution, activated
 from jaxrecon.nn.groups import in_groups
 from jaxrecon.nn.normalisation import GroupNormalisation
 
@@ -94,10 +94,13 @@ class CNN(nnx.Module):
 
     @in_groups
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = self.layers[0](x)
-        for i, layer in enumerate(self.layers[1:]):
-            y = self.norms[i - 1](y) if i and self.norms else y
-            y = layer(self.activation(y))
+        y = x
+        for i, layer in enumerate(self.layers[:-1]):
+            if i and self.norms:
+                y = self.activation(self.norms[i - 1](layer(y)))
+            else:
+                y = activated(layer, self.activation, y)
+        y = self.layers[-1](y)
         return x[..., : self.outputs] + y if self.residual else y
 
 

@@ -46,6 +46,27 @@ def correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The correlation of the same size, zeros around the image."""
     if winograd.worthwhile(x.dtype, kernel.shape):
         return winograd.correlate(x, kernel, canonical)
+    return _correlate(x, kernel)
+
+
+def positive_part(y: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """max(y + bias, 0), with one bias for each channel."""
+    return jnp.maximum(y if bias is None else y + bias, 0)
+
+
+def rectified(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """The positive part of the correlation and a bias, as one value that is computed once.
+
+    XLA would compute it from the correlation again for all that needs it, and so keep both for a
+    backward pass: hence `apart`.
+    """
+    finish = partial(positive_part, bias=bias)
+    if winograd.worthwhile(x.dtype, kernel.shape):
+        return winograd.correlate(x, kernel, canonical, finish)
+    return apart(finish, _correlate(x, kernel))
+
+
+def _correlate(x: jax.Array, kernel: jax.Array) -> jax.Array:
     inputs, outputs = kernel.shape[-2:]
     if prod(kernel.shape[:-2]) <= _TAPS:
         if inputs <= min(_FEW, outputs):
@@ -126,9 +147,11 @@ def _by_groups(gradient: Callable, x: jax.Array, y: jax.Array) -> jax.Array:
     if images <= most:
         return gradient(x, y)
     size = next(n for n in range(most, 0, -1) if images % n == 0)
-    groups = [a.reshape(-1, size, *a.shape[1:]) for a in (x, y)]
-    start = jnp.zeros_like(jax.eval_shape(gradient, x, y))
-    return lax.scan(lambda sum_, group: (sum_ + gradient(*group), None), start, groups)[0]
+
+    def add(i: jax.Array, sum_: jax.Array) -> jax.Array:
+        return sum_ + gradient(*(lax.dynamic_slice_in_dim(a, i * size, size) for a in (x, y)))
+
+    return lax.fori_loop(0, images // size, add, jnp.zeros_like(jax.eval_shape(gradient, x, y)))
 
 
 def _by_strips(x: jax.Array, y: jax.Array, size: tuple[int, ...]) -> jax.Array:

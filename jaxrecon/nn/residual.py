@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from jaxrecon.nn.activation import as_activation
-from jaxrecon.nn.convolution import Convolution
+from jaxrecon.nn.convolution import Convolution, activated
 from jaxrecon.nn.normalisation import GroupNormalisation
 
 
@@ -50,7 +50,8 @@ class ResidualBlock(nnx.Module):
         self.activation = as_activation(activation)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = self.first(x)
-        if self.norm is not None:
-            y = self.norm(y)
-        return x + self.second(self.activation(y))
+        if self.norm is None:
+            y = activated(self.first, self.activation, x)
+        else:
+            y = self.activation(self.norm(self.first(x)))
+        return x + self.second(y)

@@ -91,13 +91,15 @@ def _inputs(x: jax.Array, axis: int) -> list[jax.Array]:
     return _combined(_B, first + halo)
 
 
-def correlate(x: jax.Array, kernel: jax.Array, along: Any) -> jax.Array:
+def correlate(x: jax.Array, kernel: jax.Array, along: Any, finish: Any = None) -> jax.Array:
     """The correlation of the same size, zeros around the image, by F(4, 3) along the last axis.
 
     Args:
         x: (batch, ..., x, channel in).
         kernel: (..., 3, channel in, channel out).
         along: function (x, kernel) of the correlation along the other axes, for kernels of width 1.
+        finish: function of each value and its channel, applied as the rows are put together; the
+            result is then one value, which nothing else computes again.
     """
     width = x.shape[-2]
     blocks, border = _padded(width)
@@ -105,10 +107,15 @@ def correlate(x: jax.Array, kernel: jax.Array, along: Any) -> jax.Array:
     taps = [kernel[..., i : i + 1, :, :] for i in range(_TAPS)]
     inputs = lax.optimization_barrier(_inputs(x, x.ndim - 2))
     products = [along(d, g) for d, g in zip(inputs, _combined(_G, taps), strict=True)]
-    outputs = _combined(_A, lax.optimization_barrier(products))
-    y = jnp.stack(outputs, -2)
-    y = y.reshape(*y.shape[:-3], blocks * _WIDTH, y.shape[-1])[..., :width, :]
-    return lax.optimization_barrier(y)
+
+    def rows(*products: jax.Array) -> jax.Array:
+        outputs = _combined(_A, products)
+        y = jnp.stack(outputs if finish is None else [finish(part) for part in outputs], -2)
+        return y.reshape(*y.shape[:-3], blocks * _WIDTH, y.shape[-1])[..., :width, :]
+
+    if finish is not None:
+        return apart(rows, *products)
+    return lax.optimization_barrier(rows(*lax.optimization_barrier(products)))
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, size: Any, along: Any) -> jax.Array:

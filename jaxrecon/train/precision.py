@@ -39,7 +39,7 @@ def _short(layer: type[Convolution], dtype: Any) -> type[Convolution]:
     class ShortConvolution(layer):
         """A convolution that computes in another dtype than that of its images."""
 
-        def __call__(self, x: jax.Array) -> jax.Array:
-            return super().__call__(x.astype(dtype)).astype(x.dtype)
+        def __call__(self, x: jax.Array, *args: Any, **options: Any) -> jax.Array:
+            return super().__call__(x.astype(dtype), *args, **options).astype(x.dtype)
 
     return ShortConvolution

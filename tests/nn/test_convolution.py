@@ -79,6 +79,40 @@ def test_derivatives_are_those_of_the_plain_convolution(kind, name, moving):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * float(jnp.max(jnp.abs(b))))
 
 
+@pytest.mark.parametrize(
+    ("name", "moving"),
+    [(name, moving) for name in DERIVATIVES for moving in ("xkb", "xk")]
+    + [("gradient", moving) for moving in ("x", "k", "b", "kb")],
+)
+@pytest.mark.parametrize(("size", "channels"), [(3, 2), (5, 4), (3, 48), (1, 4)])
+def test_a_rectified_layer_is_its_convolution_and_relu(name, size, channels, moving):
+    """Along all that moves: the images x, the kernel k and the bias b, or no bias for xk."""
+    x = jax.random.normal(jax.random.key(0), (2, 5, 6, channels))
+    layer = nn.Convolution(channels, channels, size=size, bias=moving != "xk", rngs=nnx.Rngs(0))
+    values = {"x": x, "k": layer.kernel[...], "b": jnp.linspace(-1, 1, channels)}
+
+    def of(rectified, *moved):
+        p = values | dict(zip(moving, moved, strict=True))
+        changed = nnx.clone(layer)
+        changed.kernel[...] = p["k"]
+        if layer.bias is not None:
+            changed.bias[...] = p["b"]
+        return jnp.sum(jnp.sin(3 * rectified(changed, p["x"])))
+
+    def derivative(rectified):
+        moved = tuple(values[k] for k in moving)
+        return DERIVATIVES[name](lambda *moved: of(rectified, *moved), moved)
+
+    def as_relu(layer, x):
+        y = plain(x, layer.kernel[...])
+        return jax.nn.relu(y if layer.bias is None else y + layer.bias[...])
+
+    ours = jax.jit(lambda: derivative(lambda layer, x: layer(x, rectified=True)))()
+    theirs = jax.jit(lambda: derivative(as_relu))()
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * float(jnp.max(jnp.abs(b))))
+
+
 def test_a_frozen_bias_and_a_frozen_kernel(data):
     """Gradients of a layer in its input alone, and in some of its parameters."""
     x, _ = data

@@ -201,6 +201,22 @@ def test_a_training_step_keeps_one_image_a_layer():
 
 
 @on_cpu
+@pytest.mark.parametrize(("features", "batch", "side"), [(32, 8, 64), (64, 8, 64), (64, 2, 128)])
+def test_training_a_rectified_layer_takes_one_image_of_it(features, batch, side):
+    """What relu is the positive part of is not kept beside it, nor is a copy of either."""
+    x = jnp.ones((batch, side, side, 1))
+
+    def needed(depth):
+        network = nn.DnCNN(depth, features, rngs=nnx.Rngs(0))
+        graph, parameters = nnx.split(network)
+        loss = jax.grad(lambda p: jnp.sum(nnx.merge(graph, p)(x) ** 2))
+        return nn.jit(loss).lower(parameters).compile().memory_analysis().temp_size_in_bytes
+
+    images = (needed(7) - needed(4)) / (x.nbytes * features)
+    assert images < 3 * 1.1
+
+
+@on_cpu
 def test_a_training_step_of_a_loop_holds_one_layer_at_work_at_a_time():
     """Gradients of kernels are not put off, and no image of a bias is made before the loop."""
     depth, x = 6, jnp.ones((4, 32, 32, 32))

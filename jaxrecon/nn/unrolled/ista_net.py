@@ -78,7 +78,7 @@ class TransformThreshold(nnx.Module):
 
 def _transform(layers: Any, x: jax.Array) -> jax.Array:
     first, second = layers
-    return second(jax.nn.relu(first(x)))
+    return second(first(x, rectified=True))
 
 
 class ISTANetState(NamedTuple):
