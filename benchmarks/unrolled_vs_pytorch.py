@@ -10,6 +10,8 @@ runs as by default, each step computed again in the backward pass, then in four 
 batch whose gradients are added up, as `fit(accumulate=4)` does, and with all images kept; the
 ratios are printed in this order. Memory is how much the resident memory of the process grows at
 most during a step; ours is what XLA reserves, if that is more, as the process may have it already.
+Beside DeepInverse's step stand the products of matrices alone that ours takes, filtered along rows
+as it does, and what they would be in tiles (`products_alone.py`).
 
 Run: python benchmarks/unrolled_vs_pytorch.py [--only pytorch deepinverse] [--seconds 30]
 """
@@ -87,6 +89,7 @@ def check_same(ours: dict, theirs: dict) -> float:
 
 
 def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
+    from products_alone import ProductsAlone
     from timing import interleaved, milliseconds, print_table, print_targets, seconds, temporaries
     from unrolled_cases import Case, Training, arrays
 
@@ -95,7 +98,7 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
     turns: dict[str, Callable[[], float]] = {
         side: lambda training=training: seconds(training) for side, training in ours.items()
     }
-    peaks, worker = {}, None
+    peaks, worker, alone = {}, None, {}
     if python is not None:
         path = folder / f"{peer}.npz"
         settings = json.dumps({"threads": chosen.threads, **case._asdict()})
@@ -114,7 +117,10 @@ def run_case(peer: str, python: Path | None, chosen: Any, folder: Path) -> None:
         for side in SIDES[peer]:
             peaks[side] = int(theirs[f"memory: {side}"])
             turns[side] = lambda side=side: ask(work=side)
-    for side, training in ours.items():
+    if peer == "deepinverse":  # half of its time is asked for: what do the products leave?
+        alone = {f"products, {how}": ProductsAlone(case, how) for how in ("rows", "tiles")}
+        turns |= {side: lambda work=work: seconds(work) for side, work in alone.items()}
+    for side, training in (ours | alone).items():
         training()
         peaks[side] = max(peak_growth(training), temporaries(training.executable))
     once = sum(work() for work in turns.values())

@@ -118,6 +118,14 @@ _rectified, _rectified_and_kept = map(jax.custom_jvp, (_positive_part, _positive
 """max(convolve(x, kernel) + bias, 0), with a derivative that is known from the result."""
 
 
+def _where_positive(y: Any, d: Any) -> jax.Array:
+    return jnp.where(y > 0, d, 0)
+
+
+_rectified_derivative, _ = matched(_where_positive, _where_positive)
+"""As one map, as a loop would keep the condition, too, beside y."""
+
+
 def _rectified_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     x, kernel, bias = primals
     *along, dbias = tangents
@@ -126,7 +134,7 @@ def _rectified_jvp(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Arra
     dy = jnp.zeros_like(y) if dy is None else dy
     if bias is not None and not _fixed(dbias):
         dy = _plus_bias((), (dy, dbias))
-    return y, jnp.where(y > 0, dy, 0)
+    return y, _rectified_derivative(y, dy)
 
 
 for _function in (_rectified, _rectified_and_kept):
