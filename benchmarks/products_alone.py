@@ -1,4 +1,4 @@
-"""The products of matrices of a training step alone: how fast Winograd's filtering could be at best.
+"""The products of matrices of a training step alone: the least that Winograd's filtering takes.
 
 Of the layers between the first and the last of the network, as many products as the step takes, a
 group of images at a time: forward, forward again in the backward pass, and the gradients of images
@@ -28,7 +28,7 @@ _CHAIN = 3
 
 
 class ProductsAlone:
-    """Compiled products of a training step, filtered along `rows`, or along both axes in `tiles`."""
+    """Compiled products of a training step, filtered along `rows` or along both axes in `tiles`."""
 
     def __init__(self, case: Case, how: str):
         count = case.steps * (case.depth - 2) * BATCH // _IMAGES

@@ -211,6 +211,8 @@ class Convolution(nnx.Module):
         bias: whether there is one.
         rngs: random streams of Flax; uses `params`.
 
+    ``layer(x, rectified=True)`` is max(y, 0), in half the memory of training of a relu after it.
+
     Raises:
         ValueError: an even size, or other than 2 or 3 axes.
     """
@@ -236,7 +238,7 @@ class Convolution(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
 
     def __call__(self, x: jax.Array, rectified: bool = False) -> jax.Array:
-        """y, or max(y, 0) in less memory and time than both one after the other."""
+        """y, or max(y, 0), of which a backward pass keeps the result alone."""
         kernel = self.kernel[...].astype(x.dtype)
         bias = None if self.bias is None else self.bias[...].astype(x.dtype)
         if rectified and not _is_product(kernel):
