@@ -80,12 +80,17 @@ def test_derivatives_are_those_of_the_plain_convolution(kind, name, moving):
 
 
 @pytest.mark.parametrize(
-    ("name", "moving"),
-    [(name, moving) for name in DERIVATIVES for moving in ("xkb", "xk")]
-    + [("gradient", moving) for moving in ("x", "k", "b", "kb")],
+    ("size", "channels", "name", "moving"),
+    [
+        (3, channels, name, moving)
+        for channels in (2, 48)
+        for name in DERIVATIVES
+        for moving in ("xkb", "xk")
+    ]
+    + [(3, channels, "gradient", moving) for channels in (2, 48) for moving in ("x", "k", "b")]
+    + [(size, 4, "gradient", moving) for size in (5, 1) for moving in ("xkb", "xk")],
 )
-@pytest.mark.parametrize(("size", "channels"), [(3, 2), (5, 4), (3, 48), (1, 4)])
-def test_a_rectified_layer_is_its_convolution_and_relu(name, size, channels, moving):
+def test_a_rectified_layer_is_its_convolution_and_relu(size, channels, name, moving):
     """Along all that moves: the images x, the kernel k and the bias b, or no bias for xk."""
     x = jax.random.normal(jax.random.key(0), (2, 5, 6, channels))
     layer = nn.Convolution(channels, channels, size=size, bias=moving != "xk", rngs=nnx.Rngs(0))
