@@ -211,7 +211,8 @@ class Convolution(nnx.Module):
         bias: whether there is one.
         rngs: random streams of Flax; uses `params`.
 
-    ``layer(x, rectified=True)`` is max(y, 0), in half the memory of training of a relu after it.
+    ``layer(x, rectified=True)`` is max(y, 0), for which training keeps one image instead of two;
+    with kernels of size one it is a relu after the layer.
 
     Raises:
         ValueError: an even size, or other than 2 or 3 axes.

@@ -77,6 +77,10 @@ def test_no_images_have_a_gradient_of_zero(channels):
     x, kernel = jnp.ones((0, 4, 5, channels)), jnp.ones((3, 3, channels, channels))
     gradient = jax.grad(lambda kernel: jnp.sum(nn.convolve(x, kernel)))(kernel)
     np.testing.assert_array_equal(gradient, 0)
+    layer = nn.Convolution(channels, channels, rngs=nnx.Rngs(0))
+    of_layer = nnx.grad(lambda layer: jnp.sum(layer(x, rectified=True)))(layer)
+    for leaf in jax.tree.leaves(of_layer):
+        np.testing.assert_array_equal(leaf, 0)
 
 
 @pytest.mark.parametrize("first", [1.0, 0.0, np.inf, np.nan])
