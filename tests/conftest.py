@@ -2,8 +2,7 @@
 
 Most tests compile many small programs and run each once, and compiling them is most of the time.
 So these have little of LLVM's optimisation, and fusions become code without MLIR, which halves the
-time of the laws; XLA's own passes all run. Tests of training, examples and speed have LLVM's
-optimisation, and the slow ones all that a user gets.
+time of the laws; XLA's own passes all run. The slow tests have all that a user gets.
 
 XLA keeps the code of every compiled program in maps of its own. Linux allows a process 65,530 of
 them, and beyond that the compiler crashes.
@@ -21,7 +20,6 @@ import pytest
 
 MAPS = Path("/proc/self/maps")
 ENOUGH = 20_000
-OPTIMISED = ("train", "examples", "test_convolution_speed.py")
 WITHOUT_MLIR = "--xla_cpu_use_fusion_emitters=false"
 _tests = 0
 
@@ -42,8 +40,7 @@ def _known(flags: str) -> bool:
 
 
 def pytest_runtest_setup(item):
-    optimised = item.get_closest_marker("slow") or set(OPTIMISED) & set(item.path.parts)
-    jax.config.update("jax_disable_most_optimizations", not optimised)
+    jax.config.update("jax_disable_most_optimizations", not item.get_closest_marker("slow"))
 
 
 @pytest.fixture(autouse=True)

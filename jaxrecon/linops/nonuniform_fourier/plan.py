@@ -74,7 +74,8 @@ def plan_of(positions: jax.Array, grid: Grid) -> Plan | None:
             points.append(point.astype(np.int32))
     tables = (order.astype(np.int32), tuple(samples), tuple(weights), np.concatenate(points))
     with jax.ensure_compile_time_eval():
-        return Plan(positions, *jax.tree.map(jnp.asarray, tables))
+        # put, as jnp.asarray would compile a program for each shape
+        return Plan(positions, *jax.device_put(tables))
 
 
 def _lists(start: np.ndarray, along: np.ndarray, grid: Grid) -> tuple[np.ndarray, ...]:
