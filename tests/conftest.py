@@ -30,6 +30,7 @@ def pytest_configure(config):
         flags = f"{os.environ.get('XLA_FLAGS', '')} {WITHOUT_MLIR}".strip()
         if _known(flags):
             os.environ["XLA_FLAGS"] = flags
+    jax.config.update("jax_disable_most_optimizations", True)  # collection compiles, too
 
 
 def _known(flags: str) -> bool:
