@@ -25,12 +25,13 @@ _tests = 0
 
 
 def pytest_configure(config):
-    started_by_another = hasattr(config, "workerinput")
-    if not started_by_another and "not slow" in config.option.markexpr:
-        flags = f"{os.environ.get('XLA_FLAGS', '')} {WITHOUT_MLIR}".strip()
-        if _known(flags):
-            os.environ["XLA_FLAGS"] = flags
+    if "not slow" not in config.option.markexpr:
+        return
     jax.config.update("jax_disable_most_optimizations", True)  # collection compiles, too
+    started_by_another = hasattr(config, "workerinput")
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {WITHOUT_MLIR}".strip()
+    if not started_by_another and _known(flags):
+        os.environ["XLA_FLAGS"] = flags
 
 
 def _known(flags: str) -> bool:
