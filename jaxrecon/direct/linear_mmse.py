@@ -47,7 +47,11 @@ class LinearMMSE(Pytree):
 
         Returns:
             f^, (y, x).
+
+        Raises:
+            ValueError: measurements or noise of another shape.
         """
+        self._check(measurements)
         covariance = _add_noise(self.measured_covariance, noise)
         weights = solve_positive(covariance, measurements - self.measured_mean)
         return self.mean + matmul(self.cross_covariance, weights).reshape(self.mean.shape)
@@ -62,10 +66,27 @@ class LinearMMSE(Pytree):
         Args:
             measurements: m, (M,).
             noise: a scalar variance or (M,) variances.
+
+        Raises:
+            ValueError: measurements or noise of another shape.
         """
+        self._check(measurements)
+        noise = jnp.asarray(noise)
+        if noise.shape not in ((), self.measured_mean.shape):
+            raise ValueError(
+                f"linear MMSE: diagonal takes a variance or {self.measured_mean.shape} variances "
+                f"as noise, got {noise.shape}. For a batch use jax.vmap."
+            )
         prior = jnp.diag(self.measured_covariance)
         shrunk = prior / (prior + noise) * (measurements - self.measured_mean)
         return self(self.measured_mean + shrunk)
+
+    def _check(self, measurements: Any) -> None:
+        if jnp.shape(measurements) != self.measured_mean.shape:
+            raise ValueError(
+                f"linear MMSE: measurements must be {self.measured_mean.shape}, got "
+                f"{jnp.shape(measurements)}. For a batch use jax.vmap."
+            )
 
     def affine(self) -> tuple[jax.Array, jax.Array]:
         """The noiseless estimator as (weights (N, M), offset (N,)): f^ = W m + b."""
@@ -77,9 +98,9 @@ def _add_noise(covariance: jax.Array, noise: Any) -> jax.Array:
     if noise is None:
         return covariance
     noise = jnp.asarray(noise)
-    if noise.ndim == 2:
+    if noise.shape == covariance.shape:
         return covariance + noise
-    if noise.ndim > 2 or noise.shape not in ((), covariance.shape[:1]):
+    if noise.shape not in ((), covariance.shape[:1]):
         raise ValueError(
             f"linear MMSE: noise must be a scalar, ({covariance.shape[0]},) or a square matrix of "
             f"that size, got {noise.shape}. For a batch use jax.vmap."
@@ -95,7 +116,7 @@ def linear_mmse(operator: LinearOperator, mean: Any, covariance: Any) -> LinearM
     Args:
         operator: A, from images (y, x) to measurements (M,) or any shape of M numbers.
         mean: (N,) or the image's shape.
-        covariance: (N, N) of the flattened images, symmetric, e.g. from `estimate_moments`. With
+        covariance: (N, N) of the flattened images, Hermitian, e.g. from `estimate_moments`. With
             fewer images than measurements A C A^H is singular: add noise or a small multiple of
             the identity.
 
@@ -112,5 +133,5 @@ def linear_mmse(operator: LinearOperator, mean: Any, covariance: Any) -> LinearM
         )
     image = mean.reshape(shape)
     cross = flat_rows(operator.apply, covariance.conj(), shape).conj()
-    measured = flat_rows(operator.apply, cross.T, shape)
+    measured = flat_rows(operator.apply, cross.T, shape).T
     return LinearMMSE(image, operator(image).ravel(), (measured + measured.conj().T) / 2, cross)

@@ -55,23 +55,29 @@ def test_tikhonov_has_derivatives_in_its_penalty():
         assert float(jax.grad(norm)(0.5, method)) == pytest.approx(float(finite), rel=1e-6)
 
 
-@pytest.fixture
-def problem():
-    square = RANDOM.normal(size=(12, 12))
-    covariance = square @ square.T + 0.1 * np.eye(12)
-    mean, a = RANDOM.normal(size=12), matrix(5, 12, float)
+@pytest.fixture(params=[float, complex])
+def problem(request):
+    square = matrix(12, 12, request.param)
+    covariance = square @ square.conj().T + 0.1 * np.eye(12)
+    mean, a = matrix(1, 12, request.param)[0], matrix(5, 12, request.param)
     estimator = linear_mmse(Matrix(jnp.asarray(a)), jnp.asarray(mean), jnp.asarray(covariance))
     return a, mean, covariance, estimator
 
 
+def data_of(a, count):
+    """Random measurements of the matrix, as many as given."""
+    return matrix(count, a.shape[0], complex if np.iscomplexobj(a) else float)
+
+
 def formula(a, mean, covariance, m, noise):
-    gain = covariance @ a.T @ np.linalg.inv(a @ covariance @ a.T + noise)
+    adjoint = a.conj().T
+    gain = covariance @ adjoint @ np.linalg.inv(a @ covariance @ adjoint + noise)
     return mean + gain @ (m - a @ mean)
 
 
 def test_linear_mmse_with_every_form_of_noise(problem):
     a, mean, covariance, estimator = problem
-    m, variances = RANDOM.normal(size=5), RANDOM.uniform(0.5, 2, 5)
+    m, variances = data_of(a, 1)[0], RANDOM.uniform(0.5, 2, 5)
     for given, dense in [
         (None, np.zeros((5, 5))),
         (0.7, 0.7 * np.eye(5)),
@@ -85,7 +91,7 @@ def test_linear_mmse_with_every_form_of_noise(problem):
 
 def test_linear_mmse_batch_with_a_noise_covariance_per_image(problem):
     a, mean, covariance, estimator = problem
-    m, variances = RANDOM.normal(size=(3, 5)), RANDOM.uniform(0.5, 2, (3, 5))
+    m, variances = data_of(a, 3), RANDOM.uniform(0.5, 2, (3, 5))
     images = jax.vmap(estimator)(jnp.asarray(m), jnp.asarray(variances))
     for i in range(3):
         expected = formula(a, mean, covariance, m[i], np.diag(variances[i]))
@@ -94,15 +100,15 @@ def test_linear_mmse_batch_with_a_noise_covariance_per_image(problem):
 
 def test_completion_keeps_the_measurements(problem):
     a, _, _, estimator = problem
-    m = RANDOM.normal(size=5)
+    m = data_of(a, 1)[0]
     np.testing.assert_allclose(a @ np.asarray(estimator(jnp.asarray(m))), m, atol=1e-9)
     weights, offset = estimator.affine()
     np.testing.assert_allclose(weights @ m + offset, estimator(jnp.asarray(m)), atol=1e-9)
 
 
 def test_diagonal_form_is_exact_where_it_should_be(problem):
-    *_, estimator = problem
-    m = jnp.asarray(RANDOM.normal(size=5))
+    a, *_, estimator = problem
+    m = jnp.asarray(data_of(a, 1)[0])
     np.testing.assert_allclose(estimator.diagonal(m, jnp.zeros(5)), estimator(m), atol=1e-9)
     prior = jnp.diag(estimator.measured_covariance)
     shrunk = estimator.measured_mean + prior / (prior + 2.0) * (m - estimator.measured_mean)
@@ -112,12 +118,13 @@ def test_diagonal_form_is_exact_where_it_should_be(problem):
 def test_linear_mmse_beats_other_affine_estimators(problem):
     a, mean, covariance, estimator = problem
     factor = np.linalg.cholesky(covariance)
-    images = mean + RANDOM.normal(size=(20000, 12)) @ factor.T
-    m = images @ a.T + RANDOM.normal(size=(20000, 5))
+    dtype = complex if np.iscomplexobj(a) else float
+    images = mean + matrix(20000, 12, dtype) @ factor.T
+    m = images @ a.T + matrix(20000, 5, dtype)
     variance = jnp.ones(5)
     exact = jax.vmap(estimator, (0, None))(jnp.asarray(m), variance)
     other = jax.vmap(estimator.diagonal, (0, None))(jnp.asarray(m), variance)
-    assert np.mean((exact - images) ** 2) < np.mean((other - images) ** 2)
+    assert np.mean(abs(exact - images) ** 2) < np.mean(abs(other - images) ** 2)
 
 
 def test_bad_input(problem):
@@ -127,6 +134,14 @@ def test_bad_input(problem):
         linear_mmse(operator, mean[:6], covariance)
     with pytest.raises(ValueError, match=r"jax\.vmap"):
         estimator(jnp.ones(5), jnp.ones((2, 5, 5)))
+    with pytest.raises(ValueError, match=r"noise must be a scalar, \(5,\) or"):
+        estimator(jnp.ones(5), jnp.ones((1, 1)))
+    for wrong in (1.0, jnp.ones(1), jnp.ones((2, 5))):
+        for form in (estimator, estimator.diagonal):
+            with pytest.raises(ValueError, match=r"measurements must be \(5,\)"):
+                form(wrong, 0.3)
+    with pytest.raises(ValueError, match="diagonal takes a variance or"):
+        estimator.diagonal(jnp.ones(5), jnp.ones((5, 5)))
     with pytest.raises(ValueError, match="'auto'"):
         tikhonov(operator, jnp.ones(5), 1.0, method="svd")
     with pytest.raises(ValueError, match="pseudo_inverse expected measurements"):
