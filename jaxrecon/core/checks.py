@@ -104,6 +104,16 @@ def check_real(x: Any, *, what: str, argument: str) -> None:
         )
 
 
+def check_inexact(x: Any, *, what: str, argument: str) -> None:
+    """Raise TypeError when `x` is of integers, to which weights and results would be rounded."""
+    if _is_integer(_dtype(x)):
+        raise TypeError(
+            f"{what} expected {argument} of a real or complex floating point type, got "
+            f"{describe(struct_of(x))}. Convert with x.astype(jnp.float32), in the units of the "
+            "training: a photograph of 8 bits has values up to 255."
+        )
+
+
 def check_nonnegative(x: Any, *, what: str, argument: str, cause: str = "") -> None:
     """Raise ValueError when a concrete `x` has a negative value; a traced one is not looked at."""
     if isinstance(x, Tracer):

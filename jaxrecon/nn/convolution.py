@@ -22,6 +22,7 @@ from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 
 from jaxrecon.core import matched, struct
+from jaxrecon.core.checks import check_inexact
 from jaxrecon.nn import cpu_convolution
 from jaxrecon.nn.activation import Activation
 from jaxrecon.nn.scheduling import after
@@ -173,6 +174,7 @@ def _is_product(kernel: jax.Array) -> bool:
 
 
 def _check(x: jax.Array, kernel: jax.Array) -> None:
+    check_inexact(x, what="convolve", argument="images")
     if any(n % 2 == 0 for n in kernel.shape[:-2]):
         raise ValueError(f"convolve expected a kernel of odd sizes, got {kernel.shape[:-2]}.")
     if x.ndim not in (4, 5) or kernel.ndim != x.ndim:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax import lax
 
 from jaxrecon.core import Functional, Method, Solution, solve_until
 from jaxrecon.core.checks import check_nonnegative, check_positive_int
@@ -50,11 +51,17 @@ class DeepImagePrior(Method):
     early: bool = static()
 
     def image(self, parameters: Any, inputs: jax.Array) -> jax.Array:
-        return nnx.merge(self.graph, parameters, self.rest)(inputs[None])[0, ..., 0]
+        image = nnx.merge(self.graph, parameters, self.rest)(inputs[None])[0]
+        if image.shape[-1] > 2:
+            raise ValueError(
+                "deep_image_prior expected a network of one output channel, or of two for complex "
+                f"images, got {image.shape[-1]}."
+            )
+        return image[..., 0] if image.shape[-1] == 1 else lax.complex(image[..., 0], image[..., 1])
 
     def init(self, x0: Any) -> DeepImagePriorState:
         image = self.image(x0, self.inputs)
-        infinity = jnp.full((), jnp.inf, image.dtype)
+        infinity = jnp.full((), jnp.inf, image.real.dtype)
         none = jnp.zeros((), jnp.int32)
         window = jnp.full(self.length, infinity)
         fit = self.optimiser.init(x0)
@@ -77,10 +84,10 @@ class DeepImagePrior(Method):
         (_, (image, misfit)), slope = jax.value_and_grad(cost, has_aux=True)(state.parameters)
         updates, fit = self.optimiser.update(slope, state.optimiser, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
-        window = state.window.at[state.count % self.length].set(misfit.astype(image.dtype))
-        share = 1 - jnp.asarray(self.smoothing, image.dtype)
+        window = state.window.at[state.count % self.length].set(misfit.astype(state.window.dtype))
+        share = 1 - jnp.asarray(self.smoothing, state.variance.dtype)
         away = image - state.average
-        variance = (1 - share) * (state.variance + share * jnp.mean(away**2))
+        variance = (1 - share) * (state.variance + share * jnp.mean(jnp.abs(away) ** 2))
         average = state.average + share * away
         settled = state.count >= self.length
         better = settled & (variance < state.least)
@@ -134,7 +141,8 @@ def deep_image_prior(
     With neither it takes all steps. Nothing is convex here, and another key gives another image.
 
     Args:
-        network: (1, y, x, channels) -> (1, y, x, 1), untrained; it is not changed.
+        network: (1, y, x, channels) -> (1, y, x, 1), untrained; it is not changed. With two output
+            channels, real and imaginary part, the image is complex.
         fidelity: f, of an image (y, x).
         inputs: z (y, x, channels), e.g. ``jax.random.uniform(key, (64, 64, 16), maxval=0.1)``.
         length: static; at most so many steps.
@@ -152,7 +160,7 @@ def deep_image_prior(
         has the weights (``state.parameters``).
 
     Raises:
-        ValueError: numbers that are not positive, where known.
+        ValueError: numbers that are not positive, where known; more than two output channels.
 
     Source: Ulyanov, Vedaldi and Lempitsky 2018, doi:10.1109/CVPR.2018.00984; stopping by the
     variance: Wang et al., TMLR 2023, doi:10.48550/arXiv.2112.06074 (its ES-EMV).
@@ -182,12 +190,12 @@ def deep_image_prior(
 
     def left(state: DeepImagePriorState) -> jax.Array:
         """At most 1 where a criterion is met; infinite where there is none to measure by."""
-        ratio = jnp.full((), jnp.inf, state.average.dtype)
+        ratio = jnp.full_like(state.variance, jnp.inf)
         if discrepancy is not None:
             ratio = jnp.mean(state.window) / discrepancy
         if patience is not None:
             ratio = jnp.where(state.since >= patience, 0, ratio)
-        return ratio.astype(state.average.dtype)
+        return ratio.astype(state.variance.dtype)
 
     return solve_until(
         method, parameters, length, tolerance=1.0, residual=left, trace=trace, every=every

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrecon.core.checks import check_inexact
 from jaxrecon.nn.convolution import convolve
 
 _SAMPLES = 64
@@ -23,7 +24,9 @@ def filter_responses(kernels: jax.Array, x: jax.Array) -> jax.Array:
 
     Raises:
         ValueError: an image with too few axes.
+        TypeError: images of integers.
     """
+    check_inexact(x, what="filter_responses", argument="images")
     dims = kernels.ndim - 1
     if x.ndim < dims:
         raise ValueError(

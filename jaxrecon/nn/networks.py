@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jaxrecon.core.checks import check_inexact, check_real
+
 
 def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -> jax.Array:
     """Apply a network of (batch, y, x, channel) to images (..., y, x).
@@ -19,8 +21,8 @@ def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -
         network: module or function; its first output channel is the result, or its first two where
             the images are complex.
         images: (..., y, x), real or complex; leading axes are a batch.
-        maps: further input channels, each a real number, one value per image (...), or an image
-            (..., y, x), e.g. the noise level of each image.
+        maps: further input channels, each a real number, one value per image (...), an image
+            (y, x), or images (..., y, x), e.g. the noise level of each image.
         dims: axes of an image; 3 for volumes (..., z, y, x), whose networks take
             (batch, z, y, x, channel).
 
@@ -28,18 +30,17 @@ def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -
         as `images`, in shape and dtype.
 
     Raises:
-        ValueError: fewer than `dims` axes, or a network with too few output channels.
+        ValueError: fewer than `dims` axes, maps of another shape, or a network with too few output
+            channels.
+        TypeError: images of integers, complex maps.
     """
     if images.ndim < dims:
         axes = "(..., y, x)" if dims == 2 else "(..., z, y, x)"
         raise ValueError(f"on_images expected images {axes}, got the shape {images.shape}.")
+    check_inexact(images, what="on_images", argument="images")
     is_complex = jnp.iscomplexobj(images)
     parts = [images.real, images.imag] if is_complex else [images]
-    for extra in maps:
-        extra = jnp.asarray(extra, parts[0].dtype)
-        if extra.ndim and extra.shape == images.shape[:-dims]:
-            extra = extra.reshape(*extra.shape, *(1,) * dims)
-        parts.append(jnp.broadcast_to(extra, images.shape))
+    parts += [_as_map(extra, parts[0], dims) for extra in maps]
     channels = jnp.stack(parts, axis=-1)
     out = network(channels.reshape(-1, *channels.shape[-dims - 1 :]))
     needed = 2 if is_complex else 1
@@ -50,6 +51,20 @@ def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -
         )
     out = jax.lax.complex(out[..., 0], out[..., 1]) if is_complex else out[..., 0]
     return out.reshape(images.shape)
+
+
+def _as_map(extra: Any, images: jax.Array, dims: int) -> jax.Array:
+    check_real(extra, what="on_images", argument="maps")
+    extra = jnp.asarray(extra, images.dtype)
+    batch, image = images.shape[:-dims], images.shape[-dims:]
+    if extra.shape == batch:
+        extra = extra.reshape(*batch, *(1,) * dims)
+    elif extra.shape not in ((), image, images.shape):
+        raise ValueError(
+            f"on_images expected maps of the shape (), {batch}, {image} or {images.shape} for "
+            f"images {images.shape}, got {extra.shape}."
+        )
+    return jnp.broadcast_to(extra, images.shape)
 
 
 def stacked(make: Callable[[nnx.Rngs], nnx.Module], count: int, key: jax.Array) -> Any:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import iterate
+from jaxrecon.core.checks import check_inexact, check_real
 
 
 def jacobian_norm(
@@ -29,7 +30,12 @@ def jacobian_norm(
 
     Returns:
         (batch,) norms.
+
+    Raises:
+        TypeError: complex or integer x.
     """
+    check_real(x, what="jacobian_norm", argument="x")
+    check_inexact(x, what="jacobian_norm", argument="x")
     start = jax.random.normal(jax.random.key(0) if key is None else key, x.shape, x.dtype)
     _, frozen = jax.linearize(function, jax.lax.stop_gradient(x))
     transposed = jax.linear_transpose(frozen, x)

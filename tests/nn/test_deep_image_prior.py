@@ -81,17 +81,21 @@ DATA = INPUTS @ [1.0, -0.5] + 0.1 * np.random.default_rng(4).standard_normal((6,
 RATE = 0.5 / np.linalg.norm(INPUTS.reshape(-1, 2), 2) ** 2
 
 
-def linear_network():
+COMPLEX_DATA = DATA + 1j * DATA[::-1]
+
+
+def linear_network(outputs=1):
     options = {"residual": False, "bias": False, "rngs": nnx.Rngs(0)}
-    return nn.CNN((), (1,), inputs=2, **options)
+    return nn.CNN((), (1,), inputs=2, outputs=outputs, **options)
 
 
-def linear_fit(length, **options):
+def linear_fit(length, data=DATA, **options):
     """The image z w, of two weights w, by gradient descent with momentum."""
-    f = LeastSquares(None, jnp.asarray(DATA, jnp.float32))
+    is_complex = np.iscomplexobj(data)
+    f = LeastSquares(None, jnp.asarray(data, jnp.complex64 if is_complex else jnp.float32))
     options = {"perturbation": 0.0, "window": WINDOW, **options}
     return nn.deep_image_prior(
-        linear_network(),
+        linear_network(2 if is_complex else 1),
         f,
         jnp.asarray(INPUTS, jnp.float32),
         length,
@@ -102,27 +106,30 @@ def linear_fit(length, **options):
     )
 
 
-def written_out(penalty=0.0):
+def written_out(penalty=0.0, data=DATA):
     """The fidelity of the image, the variance of the images around their mean, and the mean."""
-    w = np.asarray(linear_network().layers[0].kernel[...], float).reshape(2)
+    units = [1.0, 1j] if np.iscomplexobj(data) else [1.0]
+    kernel = linear_network(len(units)).layers[0].kernel[...]
+    w = np.asarray(kernel, float).reshape(2, len(units)) @ np.array(units)
     mean, variance, velocity = INPUTS @ w, 0.0, 0.0
     while True:
         image = INPUTS @ w
         away = image - mean
-        variance = (1 - 1 / WINDOW) * (variance + np.mean(away**2) / WINDOW)
+        variance = (1 - 1 / WINDOW) * (variance + np.mean(np.abs(away) ** 2) / WINDOW)
         mean = mean + away / WINDOW
-        slope = np.einsum("yxc,yx->c", INPUTS, image - DATA + penalty * image)
+        slope = np.einsum("yxc,yx->c", INPUTS, image - data + penalty * image)
         velocity = MOMENTUM * velocity + slope
         w = w - RATE * velocity
-        yield np.sum((image - DATA) ** 2) / 2, variance, mean
+        yield np.sum(np.abs(image - data) ** 2) / 2, variance, mean
 
 
-@pytest.mark.parametrize("penalty", [0.0, PENALTY])
-def test_a_linear_network_descends_as_written_out(penalty):
-    """The regulariser is descended as well, and is no part of the fidelity on record."""
+@pytest.mark.parametrize(("penalty", "data"), [(0.0, DATA), (PENALTY, DATA), (0.0, COMPLEX_DATA)])
+def test_a_linear_network_descends_as_written_out(penalty, data):
+    """The regulariser is descended as well, and is no part of the fidelity on record; a complex
+    image is two channels."""
     g = LeastSquares(None, jnp.zeros((6, 8)), jnp.full((6, 8), penalty)) if penalty else None
-    end = linear_fit(20, regulariser=g)
-    misfits, variances, means = zip(*islice(written_out(penalty), 20), strict=True)
+    end = linear_fit(20, data, regulariser=g)
+    misfits, variances, means = zip(*islice(written_out(penalty, data), 20), strict=True)
     np.testing.assert_allclose(end.history[0], misfits, rtol=1e-4)
     np.testing.assert_allclose(end.history[1], variances, rtol=1e-3)
     np.testing.assert_allclose(end.x, means[-1], atol=1e-5)
@@ -183,3 +190,6 @@ def test_bad_input():
     ):
         with pytest.raises(ValueError, match=name):
             run(f, 5, **options)
+    network, inputs = linear_network(3), jnp.asarray(INPUTS, jnp.float32)
+    with pytest.raises(ValueError, match="one output channel, or of two"):
+        nn.deep_image_prior(network, f, inputs, 5, key=KEY)

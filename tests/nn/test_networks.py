@@ -1,5 +1,7 @@
 """Networks: shapes, independence of the batch, equivariance, bad input."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,3 +87,37 @@ def test_channels_that_would_broadcast_are_refused():
         nn.GradientStep(one, channels=2)(x)
     with pytest.raises(ValueError, match="outputs=2"):
         nn.Normalised(one, channels=2)(x)
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int32, bool])
+@pytest.mark.parametrize("name", ["on_images", "module", "function", "experts", "ridge", "norm"])
+def test_integer_images_are_refused(name, dtype):
+    """Weights would be rounded to integers."""
+    network, rngs = nn.DnCNN(2, 4, rngs=nnx.Rngs(0)), nnx.Rngs(0)
+    use = {
+        "on_images": partial(nn.on_images, network),
+        "module": lambda x: network(x[..., None]),
+        "function": partial(nn.on_images, lambda x: x),
+        "experts": nn.fields_of_experts(4, 3, rngs=rngs),
+        "ridge": nn.convex_ridge(4, 3, rngs=rngs),
+        "norm": partial(nn.jacobian_norm, lambda x: x),
+    }[name]
+    with pytest.raises(TypeError, match=f"floating point type, got {jnp.dtype(dtype)}"):
+        use(jnp.ones((2, 8, 8), dtype))
+
+
+def test_jacobian_norms_of_complex_images_are_refused():
+    with pytest.raises(TypeError, match="real x"):
+        nn.jacobian_norm(lambda x: 3 * x, jnp.ones((2, 4), complex))
+
+
+def test_maps_are_numbers_or_images():
+    network = nn.CNN((4,), (3, 3), inputs=2, outputs=1, rngs=nnx.Rngs(0))
+    level = jnp.linspace(0, 1, 16 * 24).reshape(16, 24)
+    one, each = (nn.on_images(network, IMAGES, m) for m in (level, jnp.stack([level] * 3)))
+    np.testing.assert_array_equal(one, each)
+    for wrong in (jnp.ones(24), jnp.ones((3, 1)), jnp.ones((3, 1, 1))):
+        with pytest.raises(ValueError, match="expected maps of the shape"):
+            nn.on_images(network, IMAGES, wrong)
+    with pytest.raises(TypeError, match="real maps"):
+        nn.on_images(network, IMAGES, 0.1j)

@@ -176,7 +176,7 @@ SMOOTHING = EYE * 2 / 3 + (np.roll(EYE, 1, 0) + np.roll(EYE, -1, 0)) / 6
 """Symmetric, doubly stochastic, positive definite."""
 
 
-def test_with_a_symmetric_nonexpansive_denoiser_every_method_ends_at_the_minimiser():
+def test_with_a_symmetric_positive_nonexpansive_denoiser_every_method_ends_at_the_minimiser():
     s = 1 / LARGEST
     _, minimiser = of_a_symmetric_denoiser(SMOOTHING, s)
     exact = fixed_point("ista", WITH_NULL_SPACE, SMOOTHING, s)
@@ -195,6 +195,24 @@ def test_fista_with_a_symmetric_denoiser_has_its_rate():
         error = errors(name, WITH_NULL_SPACE, weak, s)
         above = np.einsum("ki,ij,kj->k", error, hessian, error) / 2
         assert np.all(above <= bound) == holds
+
+
+def test_symmetry_needs_eigenvalues_from_zero():
+    """D exchanges two pixels that A does not see: symmetric, doubly stochastic, nonexpansive. In
+    the end the solvers exchange them for ever, and momentum diverges."""
+    exchange = EYE[[0, 1, 2, 3, 5, 4]]
+    for name in ("ista", "half-quadratic", "admm"):
+        part = difference_of_the_last_two(name, exchange)
+        assert abs(part[0]) > 0.1
+        assert_factor(part[1:], -1)
+    assert abs(difference_of_the_last_two("fista", exchange)[60]) > 1e3
+
+
+def difference_of_the_last_two(name, denoiser):
+    with jax.enable_x64(True):
+        given = (jnp.asarray(a, float) for a in (WITH_NULL_SPACE, denoiser, 1 / LARGEST))
+        path = np.asarray(RUNS[name](*given))
+    return path[:, 4] - path[:, 5]
 
 
 def test_momentum_needs_symmetry():

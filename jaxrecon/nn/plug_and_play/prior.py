@@ -39,9 +39,11 @@ class DenoiserPrior(Functional):
       so for compressed sensing): `ista` is a contraction by (1 + eps) max(|1 - s mu|, |1 - s L|),
       less than 1 for 1/(mu (1 + 1/eps)) < s < 2/L - 1/(L (1 + 1/eps)); `admm`, for eps < 1 and
       1 / penalty > eps / (mu (1 + eps - 2 eps^2)).
-    - D is nonexpansive with a symmetric Jacobian (linear smoothing with a symmetric, doubly
-      stochastic matrix, for one): it is then the prox of a convex g, and all methods converge as
-      for g, `fista` with its rate. Without the symmetry momentum may diverge where `ista`
+    - D has a symmetric Jacobian with eigenvalues in [0, 1] (linear smoothing with a symmetric,
+      doubly stochastic, positive semidefinite matrix, for one): it is then the prox of a convex g,
+      and all methods converge as for g, `fista` with its rate. With eigenvalues in [-1, 1], where D
+      is nonexpansive, too, they need not: D that exchanges two pixels does so for ever in the null
+      space of A, and momentum diverges. Without the symmetry momentum may diverge where `ista`
       converges: with a small rotation, averaged with I, in the null space of A it does.
     - D = I - grad h (gradient-step denoiser), grad h less than 1-Lipschitz: D is the prox of a
       g that need not be convex, and `ista` descends on f + lam g for s L < 1. With
