@@ -157,7 +157,7 @@ def run_robustness(output: Path, weights: Path, count: int) -> dict[str, train.S
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--output", type=Path, default=Path("output/random_ellipses"))
+    parser.add_argument("--output", type=Path, default=Path("results/random_ellipses"))
     parser.add_argument("--weights", type=Path, default=weights_folder)
     parser.add_argument("--images", type=int, help="100, or 20 with --robustness")
     parser.add_argument("--robustness", action="store_true", help="vary the conditions instead")

@@ -202,7 +202,7 @@ def train_one(name: str, folder: Path, **changes: int | None) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("name", choices=list(TRAININGS))
-    parser.add_argument("--folder", type=Path, default=Path("output/random_ellipses"))
+    parser.add_argument("--folder", type=Path, default=Path("results/random_ellipses"))
     parser.add_argument("--steps", type=int, help="instead of those of the table of trainings")
     parser.add_argument("--batch", type=int, help="images a step, likewise")
     given = parser.parse_args()

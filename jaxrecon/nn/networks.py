@@ -22,7 +22,7 @@ def on_images(network: Callable, images: jax.Array, *maps: Any, dims: int = 2) -
             the images are complex.
         images: (..., y, x), real or complex; leading axes are a batch.
         maps: further input channels, each a real number, one value per image (...), an image
-            (y, x), or images (..., y, x), e.g. the noise level of each image.
+            (y, x), or images (..., y, x), whose axes may be 1; e.g. the noise level of each image.
         dims: axes of an image; 3 for volumes (..., z, y, x), whose networks take
             (batch, z, y, x, channel).
 
@@ -59,12 +59,17 @@ def _as_map(extra: Any, images: jax.Array, dims: int) -> jax.Array:
     batch, image = images.shape[:-dims], images.shape[-dims:]
     if extra.shape == batch:
         extra = extra.reshape(*batch, *(1,) * dims)
-    elif extra.shape not in ((), image, images.shape):
+    elif extra.shape not in ((), image) and not _broadcasts(extra.shape, images.shape):
         raise ValueError(
             f"on_images expected maps of the shape (), {batch}, {image} or {images.shape} for "
             f"images {images.shape}, got {extra.shape}."
         )
     return jnp.broadcast_to(extra, images.shape)
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """With all its axes, each as long or 1."""
+    return len(shape) == len(to) and all(n in (1, m) for n, m in zip(shape, to, strict=True))
 
 
 def stacked(make: Callable[[nnx.Rngs], nnx.Module], count: int, key: jax.Array) -> Any:

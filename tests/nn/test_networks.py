@@ -116,7 +116,10 @@ def test_maps_are_numbers_or_images():
     level = jnp.linspace(0, 1, 16 * 24).reshape(16, 24)
     one, each = (nn.on_images(network, IMAGES, m) for m in (level, jnp.stack([level] * 3)))
     np.testing.assert_array_equal(one, each)
-    for wrong in (jnp.ones(24), jnp.ones((3, 1)), jnp.ones((3, 1, 1))):
+    levels = jnp.array([0.1, 0.2, 0.3])
+    one, each = (nn.on_images(network, IMAGES, m) for m in (levels, levels[:, None, None]))
+    np.testing.assert_array_equal(one, each)
+    for wrong in (jnp.ones(24), jnp.ones((3, 1)), jnp.ones((3, 2, 1))):
         with pytest.raises(ValueError, match="expected maps of the shape"):
             nn.on_images(network, IMAGES, wrong)
     with pytest.raises(TypeError, match="real maps"):

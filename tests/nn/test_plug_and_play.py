@@ -116,3 +116,6 @@ def test_bad_input():
     for levels, weight in (([0.1, -0.1], 1.0), ([0.1], 0.0)):
         with pytest.raises(ValueError, match="> 0"):
             nn.plug_and_play_half_quadratic(f, prior, jr.struct((N,)), jnp.array(levels), weight)
+    for g, space, named in ((jnp.tanh, jr.struct((N,)), "DenoiserPrior"), (prior, (N,), "struct")):
+        with pytest.raises(TypeError, match=named):
+            nn.plug_and_play_half_quadratic(f, g, space, jnp.ones(1))  # pyright: ignore[reportArgumentType]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import Functional, Identity
@@ -44,10 +45,18 @@ def plug_and_play_half_quadratic(
 
     Raises:
         ValueError: levels or a weight that are not positive, where they are known.
+        TypeError: a prior that is no functional, a space that is a shape alone.
 
     Source: Zhang, Li, Zuo, Zhang, Van Gool and Timofte 2022, doi:10.1109/TPAMI.2021.3088914.
     """
     what = "plug_and_play_half_quadratic"
+    if not isinstance(prior, Functional):
+        raise TypeError(
+            f"{what} expected a functional with a prox as prior, got {type(prior).__name__}. For a "
+            "network pass DenoiserPrior(network)."
+        )
+    if not all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(space)):
+        raise TypeError(f"{what} expected space = struct(shape, dtype), got {space}.")
     check_positive(noise_levels, what=what, argument="noise_levels")
     check_positive(weight, what=what, argument="weight")
     identity = Identity(space)
