@@ -13,7 +13,8 @@ from jaxrecon.core.products import einsum
 
 
 class Moments(NamedTuple):
-    """Mean (N,) and covariance (N, N) of flat images, with the number of images behind them."""
+    """Mean mu (N,) and covariance E (f - mu)(f - mu)^H (N, N) of flat images f, real or complex,
+    with the number of images behind them."""
 
     mean: jax.Array
     covariance: jax.Array
@@ -28,11 +29,11 @@ def _update(moments: Moments, batch: jax.Array) -> Moments:
     mean = flat.mean(axis=0)
     centred = flat - mean
     shift = mean - moments.mean
-    scatter = einsum("bi,bj->ij", centred, centred)
+    scatter = einsum("bi,bj->ij", centred, centred.conj())
     total = n + m
     return Moments(
         moments.mean + shift * (m / total),
-        moments.covariance + scatter + jnp.outer(shift, shift) * (n * m / total),
+        moments.covariance + scatter + jnp.outer(shift, shift.conj()) * (n * m / total),
         total,
     )
 
@@ -57,10 +58,11 @@ def estimate_moments(batches: Iterable[Any]) -> Moments:
     moments = None
     for batch in batches:
         batch = jnp.asarray(batch)
+        batch = batch.astype(jnp.result_type(batch, jnp.float32))
         n = int(np.prod(batch.shape[1:]))
         if moments is None:
-            zero = jnp.zeros((), batch.dtype)
-            moments = Moments(jnp.zeros(n, batch.dtype), jnp.zeros((n, n), batch.dtype), zero)
+            zero = jnp.zeros((n, n), batch.dtype)
+            moments = Moments(zero[0], zero, jnp.zeros((), batch.real.dtype))
         if moments.mean.shape != (n,):
             raise ValueError(
                 f"estimate_moments: a batch has images of {n} pixels, earlier ones had "
@@ -90,7 +92,7 @@ def symmetrise(moments: Moments, shape: tuple[int, int]) -> Moments:
     if shape[0] != shape[1]:
         raise ValueError(f"symmetrise: quarter turns need square images, got {shape}.")
     n = shape[0] * shape[1]
-    second = moments.covariance + jnp.outer(moments.mean, moments.mean)
+    second = moments.covariance + jnp.outer(moments.mean, moments.mean.conj())
     means, seconds = moments.mean.reshape(shape), second.reshape(*shape, *shape)
     for axis in (0, 1):
         means = (means + jnp.flip(means, axis)) / 2
@@ -98,5 +100,5 @@ def symmetrise(moments: Moments, shape: tuple[int, int]) -> Moments:
     means = (means + means.T) / 2
     seconds = (seconds + seconds.transpose(1, 0, 3, 2)) / 2
     mean = means.reshape(n)
-    covariance = seconds.reshape(n, n) - jnp.outer(mean, mean)
+    covariance = seconds.reshape(n, n) - jnp.outer(mean, mean.conj())
     return Moments(mean, covariance, 8 * moments.count)
