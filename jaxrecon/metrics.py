@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_positive_int, check_real, check_space, struct_of
+from jaxrecon.core.checks import (
+    check_inexact,
+    check_positive_int,
+    check_real,
+    check_space,
+    struct_of,
+)
 
 
 def psnr(x: Any, truth: Any, data_range: Any) -> jax.Array:
@@ -141,11 +147,7 @@ def _gaussian_window() -> tuple[float, ...]:
 def _pair(x: Any, truth: Any, what: str) -> tuple[jax.Array, jax.Array]:
     x, truth = jnp.asarray(x), jnp.asarray(truth)
     for name, array in (("x", x), ("truth", truth)):
-        if not jnp.issubdtype(array.dtype, jnp.inexact):
-            raise TypeError(
-                f"{what} expected a floating-point {name}, got {array.dtype}: integer images "
-                "overflow when subtracted. Convert with astype(float) first."
-            )
+        check_inexact(array, what=what, argument=name)
     check_space(truth, struct_of(x), what=what, argument="truth, like x,")
     if x.ndim < 2:
         raise ValueError(f"{what} expected images (..., y, x), got the shape {x.shape}.")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_real
+from jaxrecon.core.checks import check_inexact, check_real
 
 
 def gaussian(key: jax.Array, x: Any, sigma: Any) -> jax.Array:
@@ -82,11 +82,7 @@ def poisson_gauss(key: jax.Array, rate: Any, gain: Any, read_sigma: Any) -> jax.
 
 def _inexact(x: Any, what: str, argument: str) -> jax.Array:
     x = jnp.asarray(x)
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
-        raise TypeError(
-            f"{what} expected a floating-point {argument}, got {x.dtype}, and the result keeps the "
-            f"dtype: convert {argument} with astype(float) first."
-        )
+    check_inexact(x, what=what, argument=argument)
     return x
 
 

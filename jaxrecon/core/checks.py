@@ -105,12 +105,11 @@ def check_real(x: Any, *, what: str, argument: str) -> None:
 
 
 def check_inexact(x: Any, *, what: str, argument: str) -> None:
-    """Raise TypeError when `x` is of integers, to which weights and results would be rounded."""
+    """Raise TypeError when `x` is of integers, which overflow, and to which results are rounded."""
     if _is_integer(_dtype(x)):
         raise TypeError(
-            f"{what} expected {argument} of a real or complex floating point type, got "
-            f"{describe(struct_of(x))}. Convert with x.astype(jnp.float32), in the units of the "
-            "training: a photograph of 8 bits has values up to 255."
+            f"{what} expected floating-point {argument}, got {describe(struct_of(x))}. Convert "
+            "with astype(jnp.float32); images of 8 bits have values up to 255."
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxrecon import noise
-from jaxrecon.core.checks import check_nonnegative, check_real, describe, struct_of
+from jaxrecon.core.checks import check_inexact, check_nonnegative, check_real, describe, struct_of
 
 FEWEST_COUNTS = 0.5
 """What :func:`log_transform` takes fewer counts for."""
@@ -117,8 +117,7 @@ def _data(x: Any, what: str, argument: str) -> jax.Array:
     """Real floating-point data without NaN."""
     x = jnp.asarray(x)
     check_real(x, what=what, argument=argument)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{what} expected a floating-point {argument}, got {x.dtype}.")
+    check_inexact(x, what=what, argument=argument)
     if not isinstance(x, Tracer):
         bad = int(np.isnan(np.asarray(x)).sum())
         if bad:

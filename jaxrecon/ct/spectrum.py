@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_choice, check_nonnegative, check_real
+from jaxrecon.core.checks import check_choice, check_inexact, check_nonnegative, check_real
 from jaxrecon.core.pytree import Pytree
 from jaxrecon.ct.materials import Material, linear_attenuation
 
@@ -162,8 +162,8 @@ def polychromatic_line_integrals(lengths: Any, spectrum: Spectrum, attenuation: 
     """
     what = "polychromatic_line_integrals"
     lengths = jnp.asarray(lengths)
-    if not jnp.issubdtype(lengths.dtype, jnp.floating):
-        raise TypeError(f"{what} expected real floating-point lengths, got {lengths.dtype}.")
+    check_real(lengths, what=what, argument="lengths")
+    check_inexact(lengths, what=what, argument="lengths")
     attenuation = jnp.asarray(attenuation, lengths.dtype)
     expected = (lengths.shape[0] if lengths.ndim else 0, spectrum.energy.shape[0])
     if attenuation.shape != expected:

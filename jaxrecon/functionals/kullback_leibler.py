@@ -7,7 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_no_nan, check_nonnegative, check_real, check_space
+from jaxrecon.core.checks import (
+    check_inexact,
+    check_no_nan,
+    check_nonnegative,
+    check_real,
+    check_space,
+)
 from jaxrecon.core.functional import Functional
 from jaxrecon.core.operator import Identity, LinearOperator
 from jaxrecon.core.vectors import real_like
@@ -110,13 +116,8 @@ def check_counts(counts: Any, operator: Any, *, what: str, cause: str) -> jax.Ar
         check_space(counts, operator.codomain, what=what, argument="counts")
     check_no_nan(counts, what=what, argument="counts")
     check_nonnegative(counts, what=what, argument="counts", cause=cause)
-    counts = jnp.asarray(counts)
-    if not jnp.issubdtype(counts.dtype, jnp.floating):
-        raise TypeError(
-            f"{what} expected floating counts, in the precision to compute in, got "
-            f"{counts.dtype}. Convert with counts.astype(float)."
-        )
-    return counts
+    check_inexact(counts, what=what, argument="counts")
+    return jnp.asarray(counts)
 
 
 def divergence(counts: jax.Array, mean: jax.Array, log_mean: jax.Array) -> jax.Array:

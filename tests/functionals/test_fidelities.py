@@ -61,7 +61,7 @@ def test_precomposed_least_squares_is_its_two_parts() -> None:
         (lambda: KullbackLeibler(_matrix(), -np.ones(4, np.float32)), ValueError, "counts >= 0"),
         (lambda: KullbackLeibler(_matrix(), np.ones(5, np.float32)), ValueError, "counts"),
         (lambda: KullbackLeibler(None, np.ones(5, np.complex64)), TypeError, "real counts"),
-        (lambda: KullbackLeibler(None, np.ones(5, int)), TypeError, "floating counts"),
+        (lambda: KullbackLeibler(None, np.ones(5, int)), TypeError, "floating-point counts"),
         (lambda: KullbackLeibler(None, np.ones(5), -0.1), ValueError, "background >= 0"),
         (lambda: KullbackLeibler(None, np.ones(5), np.ones(4)), ValueError, "background"),
         (lambda: KullbackLeibler(_matrix(), np.ones(4, np.float32)).prox(jnp.ones(3), 1.0),

@@ -182,7 +182,11 @@ def test_huber_total_variation_bounds_its_gradient() -> None:
         (lambda: TransmissionPoisson(None, jnp.ones(3), 0.0), ValueError, "photons > 0"),
         (lambda: TransmissionPoisson(None, jnp.ones(3), jnp.ones(4)), ValueError, "photons that"),
         (lambda: TransmissionPoisson(None, jnp.ones(3), 1.0, -1.0), ValueError, "background >= 0"),
-        (lambda: TransmissionPoisson(None, jnp.ones(3, int), 1.0), TypeError, "floating counts"),
+        (
+            lambda: TransmissionPoisson(None, jnp.ones(3, int), 1.0),
+            TypeError,
+            "floating-point counts",
+        ),
         (lambda: _function(0.0, np.float32).prox(jnp.ones(6), 1.0), NotImplementedError, "no prox"),
     ],
 )

@@ -102,7 +102,7 @@ def test_integer_images_are_refused(name, dtype):
         "ridge": nn.convex_ridge(4, 3, rngs=rngs),
         "norm": partial(nn.jacobian_norm, lambda x: x),
     }[name]
-    with pytest.raises(TypeError, match=f"floating point type, got {jnp.dtype(dtype)}"):
+    with pytest.raises(TypeError, match=rf"floating-point (x|images), got {jnp.dtype(dtype)}"):
         use(jnp.ones((2, 8, 8), dtype))
 
 
@@ -124,3 +124,11 @@ def test_maps_are_numbers_or_images():
             nn.on_images(network, IMAGES, wrong)
     with pytest.raises(TypeError, match="real maps"):
         nn.on_images(network, IMAGES, 0.1j)
+
+
+@pytest.mark.parametrize(("kind", "of"), [(nn.UNet, "level"), (nn.DRUNet, "scale")])
+def test_features_of_each_level(kind, of):
+    with pytest.raises(TypeError, match=f"{kind.__name__} expected features of each {of}.*got 32"):
+        kind(32, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match=f"{kind.__name__}: features needs at least one {of}"):
+        kind((), rngs=nnx.Rngs(0))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.scipy.linalg import solve_triangular
 
-from jaxrecon.core.checks import check_positive_int, check_real, check_space
+from jaxrecon.core.checks import check_inexact, check_positive_int, check_real, check_space
 from jaxrecon.core.products import matmul
 from jaxrecon.ct.direct import filtered_backprojection
 from jaxrecon.ct.geometry import Geometry
@@ -85,10 +85,7 @@ def apply_polynomial(sinogram: Any, coefficients: Any) -> jax.Array:
     """
     sinogram = jnp.asarray(sinogram)
     check_real(sinogram, what="apply_polynomial", argument="sinogram")
-    if not jnp.issubdtype(sinogram.dtype, jnp.floating):
-        raise TypeError(
-            f"apply_polynomial expected a floating-point sinogram, got {sinogram.dtype}."
-        )
+    check_inexact(sinogram, what="apply_polynomial", argument="sinogram")
     coefficients = jnp.asarray(coefficients, sinogram.dtype)
     if coefficients.ndim != 1 or coefficients.size == 0:
         raise ValueError(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrecon.core.checks import check_nonnegative, check_positive_int, check_real
+from jaxrecon.core.checks import check_inexact, check_nonnegative, check_positive_int, check_real
 from jaxrecon.core.products import tensordot
 from jaxrecon.ct.spectrum import Spectrum, polychromatic_line_integrals
 
@@ -255,8 +255,7 @@ def _solve(columns: tuple[jax.Array, jax.Array], right: jax.Array) -> jax.Array:
 def _checked(data: Any, what: str, argument: str = "data") -> jax.Array:
     data = jnp.asarray(data)
     check_real(data, what=what, argument=argument)
-    if not jnp.issubdtype(data.dtype, jnp.floating):
-        raise TypeError(f"{what} expected floating-point {argument}, got {data.dtype}.")
+    check_inexact(data, what=what, argument=argument)
     if data.ndim == 0 or data.shape[0] != 2:
         raise ValueError(f"{what} expected {argument} of shape (2, ...), got {data.shape}.")
     return data

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from jaxrecon.core.checks import check_nonnegative, check_real, describe, struct_of
+from jaxrecon.core.checks import check_inexact, check_nonnegative, check_real, describe, struct_of
 from jaxrecon.ct.geometry import Geometry
 from jaxrecon.ct.projectors import project
 
@@ -203,8 +203,7 @@ def _checked(
 ) -> tuple[jax.Array, jax.Array]:
     sinogram, trace = jnp.asarray(sinogram), jnp.asarray(trace)
     check_real(sinogram, what=what, argument=argument)
-    if not jnp.issubdtype(sinogram.dtype, jnp.floating):
-        raise TypeError(f"{what} expected a floating-point {argument}, got {sinogram.dtype}.")
+    check_inexact(sinogram, what=what, argument=argument)
     if trace.dtype != bool:
         raise TypeError(
             f"{what} expected a boolean trace, got {describe(struct_of(trace))}. metal_trace makes "

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrecon.core.checks import check_nonnegative, check_positive_int, check_real
+from jaxrecon.core.checks import check_inexact, check_nonnegative, check_positive_int, check_real
 from jaxrecon.linops.wavelet import inverse_wavelet_transform, wavelet_transform
 
 
@@ -116,8 +116,7 @@ def _damped(x: jax.Array, sigma: jax.Array, levels: int, name: str) -> jax.Array
 def _checked(sinogram: Any, what: str) -> jax.Array:
     sinogram = jnp.asarray(sinogram)
     check_real(sinogram, what=what, argument="sinogram")
-    if not jnp.issubdtype(sinogram.dtype, jnp.floating):
-        raise TypeError(f"{what} expected a floating-point sinogram, got {sinogram.dtype}.")
+    check_inexact(sinogram, what=what, argument="sinogram")
     if sinogram.ndim < 2:
         raise ValueError(
             f"{what} expected a sinogram of shape (views, ..., bins), got {sinogram.shape}."
