@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
 import zlib
@@ -50,14 +51,14 @@ class Checkpoints:
 
         Args:
             step: count of steps done.
-            state: pytree of arrays.
+            state: pytree of arrays, JAX keys among them.
             record: anything that JSON holds.
         """
         import orbax.checkpoint as ocp
 
         if step in self._manager.all_steps():
             return
-        arrays = {name: np.asarray(leaf) for name, leaf in enumerate_leaves(state)}
+        arrays = {name: np.asarray(_plain(leaf)) for name, leaf in enumerate_leaves(state)}
         record = record | {"sums": {name: _sum(a) for name, a in arrays.items()}}
         arrays = {name: a for name, a in arrays.items() if a.size}
         arrays[_RECORD] = np.frombuffer(json.dumps(record).encode(), np.uint8)
@@ -67,39 +68,51 @@ class Checkpoints:
     def restore(self, like: Any) -> tuple[int, Any, dict] | None:
         """(step, state, record) of the last checkpoint that can be read; None without any.
 
-        A damaged one is named in a warning and removed, once an older one has been read.
+        One that cannot be is named in a warning and set aside, as the folder ``STEP.unreadable``,
+        once an older one has been read; nothing is deleted.
 
         Args:
             like: a state of the same structure; its values are not used.
 
         Raises:
             ValueError: the state saved has another structure; none of the checkpoints can be read.
+            MemoryError, PermissionError: as they are met; nothing is set aside.
         """
-        damaged: list[int] = []
+        unreadable: list[int] = []
         reasons = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 saved, record = self._read(step)
+            except (MemoryError, PermissionError):
+                raise
             except Exception as error:  # what a damaged file raises is not part of any interface
-                damaged.append(step)
+                unreadable.append(step)
                 reasons.append(f"{step} ({type(error).__name__}: {str(error)[:200]})")
                 continue
             state = _like(saved, like, f"'{self.folder}', step {step}")
-            if damaged:
+            if unreadable:
+                aside = ", ".join(self._set_aside(broken) for broken in unreadable)
                 warnings.warn(
-                    f"fit: could not read the checkpoint of step {reasons[0]} in '{self.folder}'; "
-                    f"it is removed, and training goes on from that of step {step}.",
+                    f"fit: could not read the checkpoint of step {'; '.join(reasons)} in "
+                    f"'{self.folder}'. It is set aside as {aside}, and training goes on from that "
+                    f"of step {step}. If a disk was out of reach, give the folder its name back.",
                     stacklevel=3,
                 )
-            for broken in damaged:
-                self._manager.delete(broken)
             return step, state, record
-        if damaged:
+        if unreadable:
             raise ValueError(
                 f"fit: none of the checkpoints in '{self.folder}' can be read: steps "
                 f"{'; '.join(reasons)}. Were they copied in part? Another folder starts anew."
             )
         return None
+
+    def _set_aside(self, step: int) -> str:
+        """Rename a checkpoint to what is returned, where it no longer counts as one."""
+        names = (f"{step}.unreadable{n or ''}" for n in itertools.count())
+        name = next(n for n in names if not (self.folder / n).exists())
+        (self.folder / str(step)).rename(self.folder / name)
+        self._manager.reload()
+        return name
 
     def _read(self, step: int) -> tuple[dict, dict]:
         import orbax.checkpoint as ocp
@@ -119,9 +132,27 @@ def _sum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).tobytes()) if array.size else 0
 
 
+def _is_key(leaf: Any) -> bool:
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: Any) -> Any:
+    """A JAX key as the numbers that it is made of; any other array as it is."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _unplain(array: Any, leaf: Any) -> jax.Array:
+    """Inverse of :func:`_plain`, where `leaf` is a key or an array of the same kind."""
+    array = jax.numpy.asarray(array)
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
+    return array
+
+
 def _like(saved: dict, like: Any, where: str) -> Any:
     """The arrays saved in the structure of `like`."""
-    wanted = dict(enumerate_leaves(like))
+    leaves = enumerate_leaves(like)
+    wanted = {name: _plain(leaf) for name, leaf in leaves}
     shapes = {name: (np.shape(a), np.dtype(a.dtype)) for name, a in wanted.items() if np.size(a)}
     found = {name: (np.shape(a), np.dtype(a.dtype)) for name, a in saved.items()}
     for name in [*shapes, *found]:
@@ -131,8 +162,8 @@ def _like(saved: dict, like: Any, where: str) -> Any:
                 f"{name} of {_text(found.get(name))}, this module and optimiser have "
                 f"{_text(shapes.get(name))}. Give another folder, or the module it was made with."
             )
-    leaves = [jax.numpy.asarray(saved.get(name, a)) for name, a in wanted.items()]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    read = [_unplain(saved.get(name, wanted[name]), leaf) for name, leaf in leaves]
+    return jax.tree.unflatten(jax.tree.structure(like), read)
 
 
 def _text(shape: tuple | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from jaxrecon.core.checks import check_positive_int
 from jaxrecon.data.stream import Arrays, Stream
 from jaxrecon.train.checkpoints import Checkpoints
 from jaxrecon.train.optimisers import adam_cosine
+from jaxrecon.train.precision import in_precision
+from jaxrecon.train.record import check_folder
 from jaxrecon.train.run import Reports, Run
 from jaxrecon.train.step import Options, State, everywhere, make_step, mesh_of, split_arrays
 
@@ -66,7 +69,8 @@ def fit(
 
     Args:
         module: an NNX module, or any pytree of them. It is not changed; variables other than
-            `nnx.Param` stay as they are.
+            `nnx.Param` stay as they are, and a loss that changes some, as ``nnx.BatchNorm`` and
+            ``nnx.Dropout`` do in training, is refused.
         loss: (module, batch, key) -> real scalar, the mean over the batch; see
             :mod:`jaxrecon.train.losses`. The arrays of a loss that is a pytree, such as those or a
             ``jax.tree_util.Partial(loss, operator)``, are arguments of the compiled step.
@@ -76,8 +80,9 @@ def fit(
         key: JAX key for the order of the items and the randomness of stream and loss.
         epochs, steps: how long; one of the two.
         batch_size: items a step, for data as arrays.
-        optimiser: an optax transformation, with whichever schedule and clipping;
-            :func:`adam_cosine` at `learning_rate` by default.
+        optimiser: an optax transformation, with whichever schedule and clipping, which may look
+            at the loss, as ``optax.contrib.reduce_on_plateau`` does; line searches, as in
+            ``optax.lbfgs``, are not supported. :func:`adam_cosine` at `learning_rate` by default.
         learning_rate: of the default optimiser.
         average: decay of an exponential moving average of the parameters, e.g. 0.999, which is
             validated and returned in their place. At step k it is at most (1 + k) / (10 + k).
@@ -92,11 +97,12 @@ def fit(
             on each; the result is that of one device, to rounding.
         every: steps between records, each with a validation, log, figure and checkpoint; an epoch
             by default, or a twentieth of the steps in endless streams.
-        validate: module -> number.
+        validate: module -> number. An infinite one is left empty in the log.
         maximise: whether a large validation is good, as with PSNR.
         patience: stop after so many records without a better validation, and return the best.
         checkpoints: folder for orbax checkpoints (the last two are kept). If it holds some
-            already, training goes on after the last that can be read, up to `epochs` or `steps`.
+            already, training goes on after the last that can be read, up to `epochs` or `steps`;
+            others are set aside under another name.
             If these are other ones than before, the default optimiser follows the schedule of the
             new number from there on: the rate jumps. One is also written when the data, `validate`
             or `callback` raise an exception, or on Ctrl-C, which waits for the end of the step (a
@@ -113,11 +119,16 @@ def fit(
 
     Raises:
         ValueError: a batch larger than the data, leading axes that disagree, neither or both of
-            `epochs` and `steps`, patience without `validate`; checkpoints of another training, or
-            none of which can be read.
-        FloatingPointError: the loss or its gradient is not finite; it names the step. The
-            checkpoints are of before; without `checkpoints`, or before the first record, nothing
-            is kept. Or `validate` returned NaN.
+            `epochs` and `steps`, patience without `validate`, a learning rate that is not positive,
+            `precision` for a module without a :class:`jaxrecon.nn.Convolution`; a loss that
+            changes variables other than `nnx.Param`; checkpoints of another training, or of more
+            steps, or none of which can be read.
+        TypeError: no key, `precision` or `remat` of the kinds above; an optimiser with a line
+            search; `validate` returned no number.
+        NotADirectoryError: a file is where the folder of `checkpoints` or `log` is to be.
+        FloatingPointError: the loss, its gradient or the new parameters are not finite; it names
+            the step. The checkpoints are of before; without `checkpoints`, or before the first
+            record, nothing is kept. Or `validate` returned NaN.
     """
     stream = data if isinstance(data, Stream) else Arrays(data, batch_size)
     steps, every = _length(stream, epochs, steps, every)
@@ -127,9 +138,19 @@ def fit(
         check_positive_int(patience, what="fit", argument="patience")
     if average is not None and not 0 <= average < 1:
         raise ValueError(f"fit expected 0 <= average < 1, the decay of a mean, got {average}.")
+    if remat is not None and not callable(remat):
+        raise TypeError(
+            f"fit expected remat to be a policy of jax.checkpoint_policies, got {remat!r}. "
+            "nothing_saveable computes everything again."
+        )
+    check_folder(checkpoints, what="fit", argument="checkpoints")
+    check_folder(log, what="fit", argument="log")
+    keys = _two_keys(key)  # of the data, of the loss
+    batch = partial(stream.batch, key=keys[0])
     optimiser = adam_cosine(steps, learning_rate) if optimiser is None else optimiser
     mesh = mesh_of(devices)
     graph, parameters, rest = nnx.split(module, nnx.Param, ...)
+    in_precision(nnx.merge(graph, parameters, rest), precision)  # raises where a step would
     accumulate = check_positive_int(accumulate, what="fit", argument="accumulate")
     arrays, rebuild = split_arrays((rest, stream, loss))
     step = make_step(
@@ -137,11 +158,10 @@ def fit(
     )
     state = State(
         _copy(parameters),  # the first step donates them
-        optimiser.init(parameters),
+        _copy(optimiser.init(parameters)),  # which may share arrays with the optimiser
         None if average is None else _copy(parameters),
         None if patience is None else _copy(parameters),
     )
-    keys = tuple(jax.random.split(key))  # of the data, of the loss
     arrays, keys = everywhere((arrays, keys), mesh)
     identity = {
         "key": np.asarray(jax.random.key_data(key)).tolist(),
@@ -160,6 +180,7 @@ def fit(
     with Run(
         everywhere(state, mesh),
         identity,
+        batch,
         None if checkpoints is None else Checkpoints(checkpoints),
         Reports(
             None if validate is None else lambda parameters: validate(module_of(parameters)),
@@ -170,12 +191,22 @@ def fit(
             callback,
         ),
     ) as run:
-        run.resume(lambda state: everywhere(state, mesh))
+        run.resume(lambda state: everywhere(state, mesh), steps)
         run.train(read, advance, steps, every, progress)
     result = module_of(run.result())
     if mesh is not None:
         result = jax.device_put(result, mesh.devices.flat[0])
     return Fit(result, *(run.record.column(c) for c in ("loss", "validation", "step")))
+
+
+def _two_keys(key: Any) -> tuple[jax.Array, jax.Array]:
+    try:
+        first, second = jax.random.split(key)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"fit expected one JAX key, such as jax.random.key(0), for key, got {key!r}."
+        ) from error
+    return first, second
 
 
 def _copy(tree: Any) -> Any:

@@ -21,20 +21,20 @@ class Record:
     def __init__(self, rows: list[dict] | None = None, pending: list | None = None):
         self.rows = [] if rows is None else rows
         self.pending = [] if pending is None else [tuple(p) for p in pending]
-        """(loss, norm of the gradient) of each step since the last row"""
+        """:class:`jaxrecon.train.step.Numbers` of each step since the last row"""
 
     def as_json(self) -> dict:
         """For a checkpoint."""
         return {"rows": self.rows, "pending": [[float(a) for a in p] for p in self.pending]}
 
     def first_not_finite(self) -> int | None:
-        """Index among the pending steps of the first whose loss or gradient is not finite."""
-        finite = np.isfinite(np.array(self.pending, dtype=float).reshape(-1, 2)).all(axis=1)
-        return None if finite.all() else int(np.argmin(finite))
+        """Index among the pending steps of the first whose numbers are not all finite."""
+        finite = [all(map(math.isfinite, numbers)) for numbers in self.pending]
+        return None if all(finite) else finite.index(False)
 
     def add(self, step: int, validation: float, seconds: float) -> None:
         """A row with the means over the pending steps, which are then forgotten."""
-        loss, norm = np.mean(np.array(self.pending, dtype=float), axis=0)
+        loss, norm = np.mean([[float(a) for a in p[:2]] for p in self.pending], axis=0)
         values = (step, float(loss), float(norm), validation, seconds)
         self.rows.append(dict(zip(COLUMNS, values, strict=True)))
         self.pending = []
@@ -49,12 +49,26 @@ class Record:
         return None if np.isnan(values).all() else int(np.nanargmin(values))
 
 
+def check_folder(path: str | Path | None, *, what: str, argument: str) -> None:
+    """Raise NotADirectoryError when a file is where a folder is to be; None needs none."""
+    places = [] if path is None else [Path(path), *Path(path).parents]
+    for place in places:
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(
+                f"{what} expected a folder for {argument}, got '{path}', but '{place}' is a file. "
+                "Give another folder, or move the file away."
+            )
+
+
 def write_log(folder: str | Path, rows: list[dict]) -> None:
-    """Write metrics.csv and metrics.jsonl anew; a reader never meets half a file."""
+    """Write metrics.csv and metrics.jsonl anew; a reader never meets half a file.
+
+    What is not finite is left empty, or null, as JSON has no word for it.
+    """
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    known = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in rows]
+    known = [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in rows]
     writer.writerows(known)
     _replace(Path(folder) / "metrics.csv", table.getvalue().encode())
     lines = "".join(json.dumps(row) + "\n" for row in known)

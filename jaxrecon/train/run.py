@@ -41,15 +41,22 @@ class Run:
     Args:
         state: to start from.
         identity: what must be the same for a checkpoint to be continued, as JSON holds it.
+        batch: number of the step -> its batch, looked at when the numbers are not finite.
         checkpoints: where states are kept, or None.
         reports: what is looked at and written.
     """
 
     def __init__(
-        self, state: State, identity: dict, checkpoints: Checkpoints | None, reports: Reports
+        self,
+        state: State,
+        identity: dict,
+        batch: Callable[[int], Any],
+        checkpoints: Checkpoints | None,
+        reports: Reports,
     ):
         self.state = state
         self.identity = identity
+        self.batch = batch
         self.checkpoints = checkpoints
         self.reports = reports
         self.record = Record()
@@ -69,14 +76,16 @@ class Run:
             if self.checkpoints is not None:
                 self.checkpoints.close()
 
-    def resume(self, place: Callable[[State], State]) -> None:
+    def resume(self, place: Callable[[State], State], steps: int) -> None:
         """Continue from the last good checkpoint, if there is one.
 
         Args:
             place: puts a state that was read where it belongs.
+            steps: in all.
 
         Raises:
-            ValueError: the checkpoints are of another training, or none of them can be read.
+            ValueError: the checkpoints are of another training or of more steps, or none of them
+                can be read.
         """
         found = None if self.checkpoints is None else self.checkpoints.restore(self.state)
         if found is not None:
@@ -88,6 +97,12 @@ class Run:
                         f"({notes['identity'][name]}) than this one ({value}), so it cannot be "
                         "resumed. Give another folder to start anew."
                     )
+            if self.done > steps:
+                raise ValueError(
+                    f"fit: the training in '{self.checkpoints.folder}' has done {self.done} "  # type: ignore[union-attr]
+                    f"steps, more than the {steps} of this one. Give at least as many steps or "
+                    "epochs to get its module, or another folder to start anew."
+                )
             self.state = place(state)
             self.record = Record(notes["rows"], notes["pending"])
             self._began -= notes["seconds"]
@@ -138,12 +153,7 @@ class Run:
         """Close a record: validate, keep the best, write what is to be written."""
         self._check_finite()
         reports, record = self.reports, self.record
-        validation = np.nan if reports.validate is None else float(reports.validate(self.weights()))
-        if reports.validate is not None and np.isnan(validation):
-            raise FloatingPointError(
-                f"fit: validate returned NaN after step {self.done}, although the loss is finite; "
-                "is there a division by zero in it?"
-            )
+        validation = np.nan if reports.validate is None else self._validation(reports.validate)
         with held_interrupts():
             record.add(self.done, validation, self._seconds())
             latest = len(record.rows) - 1
@@ -155,6 +165,22 @@ class Run:
             write_figure(reports.figure, record)
         self.save()
         postfix(bar, record.rows[-1])
+
+    def _validation(self, validate: Callable[[Any], Any]) -> float:
+        value = validate(self.weights())
+        try:
+            validation = float(value)
+        except (TypeError, ValueError) as error:
+            cause = "Is there a return in it?" if value is None else "Take its mean?"
+            raise TypeError(
+                f"fit expected a number from validate, got {value!r}. {cause}"
+            ) from error
+        if np.isnan(validation):
+            raise FloatingPointError(
+                f"fit: validate returned NaN after step {self.done}, although the loss is finite; "
+                "is there a division by zero in it?"
+            )
+        return validation
 
     def weights(self) -> Any:
         """The parameters, or their average where there is one."""
@@ -194,12 +220,9 @@ class Run:
         bad = Record(pending=looked_at).first_not_finite()
         if bad is None:
             return
-        value, norm = (float(a) for a in looked_at[bad])
-        raise FloatingPointError(
-            f"fit: in step {self.done - len(pending) + first + bad + 1} the loss became {value} "
-            f"and its gradient {norm}. Lower the learning rate, or check the scaling of the "
-            f"operator (step sizes need 1 / ||A||^2). {self._what_is_kept()}"
-        )
+        count = self.done - len(pending) + first + bad
+        cause = _cause(looked_at[bad], self.batch(count))
+        raise FloatingPointError(f"fit: in step {count + 1} {cause} {self._what_is_kept()}")
 
     def _what_is_kept(self) -> str:
         if self.checkpoints is None:
@@ -208,3 +231,27 @@ class Run:
         if latest is None:
             return f"There is no checkpoint in {where} yet: the first comes with the first record."
         return f"The last good checkpoint in {where} is that of step {latest}."
+
+
+def _cause(numbers: Any, batch: Any) -> str:
+    """What became of a step that is not finite, and what may help."""
+    value, norm, largest = (float(a) for a in numbers)
+    if np.isfinite(value) and np.isfinite(norm):
+        return (
+            f"the update made a parameter {largest}, while the loss, {value}, and its gradient, "
+            f"{norm}, were finite. Check the optimiser and the schedule of its learning rate."
+        )
+    became = f"the loss became {value} and its gradient {norm}"
+    if any(not np.all(np.isfinite(a)) for a in jax.tree.leaves(batch) if _is_inexact(a)):
+        return (
+            f"{became}, and its batch itself holds NaN or inf. Are there dead detectors or "
+            "divisions by zero in the data?"
+        )
+    return (
+        f"{became}. Lower the learning rate, or check the scaling of the operator (step sizes "
+        "need 1 / ||A||^2)."
+    )
+
+
+def _is_inexact(a: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(a), jnp.inexact)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.errors import TraceContextError
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxrecon.nn.convolution import jit
@@ -32,6 +33,8 @@ class Numbers(NamedTuple):
 
     loss: jax.Array
     gradient_norm: jax.Array
+    largest: jax.Array
+    """magnitude among the new parameters and their average"""
 
 
 class Options(NamedTuple):
@@ -63,9 +66,13 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
     Args:
         graph: of the module, from `nnx.split`.
         rebuild: arrays -> (variables that are not trained, stream, loss).
-        optimiser: an optax transformation.
+        optimiser: an optax transformation, which may take the `value` of the loss.
         options: :class:`Options`.
+
+    The first step raises ValueError where the loss changes variables that are not trained, or parts
+    or devices do not divide the batch, and TypeError for an optimiser that needs more.
     """
+    optimiser = optax.with_extra_args_support(optimiser)
 
     def step(state: State, arrays: list, raw: Any, count: Any, keys: tuple) -> tuple:
         rest, stream, loss = rebuild(arrays)
@@ -74,7 +81,10 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
 
         def objective(parameters: Any, part: Any, key: jax.Array) -> jax.Array:
             module = in_precision(nnx.merge(graph, parameters, rest), options.precision)
-            return loss(module, part, key)
+            try:
+                return loss(module, part, key)
+            except TraceContextError as error:
+                raise ValueError(_changed(rest)) from error
 
         if options.remat is not None:
             objective = jax.checkpoint(objective, policy=options.remat)
@@ -82,7 +92,7 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
             jax.value_and_grad(objective), state.parameters, batch, loss_key, options.accumulate
         )
         gradient = jax.tree.map(jnp.conj, gradient)  # of complex weights: the steepest ascent
-        updates, following = optimiser.update(gradient, state.optimiser, state.parameters)
+        updates, following = _update(optimiser, gradient, state, value)
         parameters: Any = optax.apply_updates(state.parameters, updates)
         average = state.average
         if options.average is not None:
@@ -90,7 +100,7 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
             average = jax.tree.map(
                 lambda a, p: (decay * a + (1 - decay) * p).astype(a.dtype), average, parameters
             )
-        numbers = Numbers(value, _norm(gradient))
+        numbers = Numbers(value, _norm(gradient), _largest((parameters, average)))
         return State(parameters, following, average, state.best), numbers
 
     return jit(step, donate_argnums=0)
@@ -98,6 +108,36 @@ def make_step(graph: Any, rebuild: Callable, optimiser: Any, options: Options) -
 
 def _norm(tree: Any) -> jax.Array:
     return jnp.sqrt(sum(jnp.sum(jnp.abs(a) ** 2) for a in jax.tree.leaves(tree)))
+
+
+def _largest(tree: Any) -> jax.Array:
+    """The maximum norm: unlike a sum of squares it is finite wherever all numbers are."""
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(a), initial=0.0) for a in jax.tree.leaves(tree)]))
+
+
+def _update(optimiser: Any, gradient: Any, state: State, value: jax.Array) -> tuple:
+    """(updates, state of the optimiser)."""
+    try:
+        return optimiser.update(gradient, state.optimiser, state.parameters, value=value)
+    except TypeError as error:
+        if "required keyword-only argument" not in str(error):
+            raise
+        raise TypeError(
+            "fit: the optimiser needs more than the gradient, the parameters and the value of the "
+            f"loss ({error}). Line searches, as in optax.lbfgs, are not supported: they evaluate "
+            "the loss again. Use one without, e.g. optax.lbfgs(learning_rate, linesearch=None)."
+        ) from error
+
+
+def _changed(rest: Any) -> str:
+    """What to say of a loss that changes variables that are not trained."""
+    variables = jax.tree.leaves(rest, is_leaf=lambda v: isinstance(v, nnx.Variable))
+    names = sorted({type(v).__name__ for v in variables})
+    return (
+        f"fit: the loss changes variables of the module that are not nnx.Param ({', '.join(names)})"
+        ", which stay as they are. Use nn.GroupNormalisation in place of a BatchNorm, or "
+        "module.eval() to keep its averages; draw the mask of a dropout from the key of the loss."
+    )
 
 
 def in_parts(
