@@ -80,8 +80,13 @@ def random_crops(key: jax.Array, images: Any, size: Sequence[int]) -> Any:
         size: static; (rows, columns), or (planes, rows, columns) for volumes.
 
     Raises:
-        ValueError: a patch larger than the images.
+        ValueError: a size of other than two or three whole numbers; a patch larger than the images.
     """
+    if np.shape(size) not in ((2,), (3,)):
+        raise ValueError(
+            "random_crops expected a size (rows, columns), or (planes, rows, columns), got "
+            f"{size}. For squares, repeat the side."
+        )
     size = tuple(check_positive_int(n, what="random_crops", argument="size") for n in size)
     dims = len(size)
     sides = _sides(images, dims, "random_crops")

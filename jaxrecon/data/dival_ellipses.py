@@ -30,7 +30,8 @@ def dival_ellipses(part: str, count: int, size: int = 128) -> np.ndarray:
         size: side of the image.
 
     Returns:
-        float32 (count, y, x), values from 0 to 1. DIVal's arrays have the axes (x, y).
+        float32 (count, y, x), values from 0 to 1; 0 all over where an image of few pixels has but
+        one value, and the division none. DIVal's arrays have the axes (x, y).
 
     Raises:
         ValueError: an unknown part, or a count or size that is no positive whole number.
@@ -70,7 +71,7 @@ def _image(ellipses: np.ndarray, size: int) -> np.ndarray:
         inside = ((cos * x + sin * y) / a) ** 2 + ((cos * y - sin * x) / b) ** 2 <= 1
         image[rows, columns][inside] += np.float32(value)
     image[image != 0] -= image.min()
-    return image / image.max()
+    return image / (image.max() or 1)
 
 
 def random_dival_ellipses(key: jax.Array, size: int = 128) -> jax.Array:
@@ -83,7 +84,7 @@ def random_dival_ellipses(key: jax.Array, size: int = 128) -> jax.Array:
         size: static side of the image.
 
     Returns:
-        float32 (size, size), values from 0 to 1.
+        float32 (size, size), values from 0 to 1, as there.
     """
     keys = jax.random.split(key, 5)
     value = jax.random.uniform(keys[0], (MOST,), minval=-0.4, maxval=1.0)
@@ -102,4 +103,4 @@ def random_dival_ellipses(key: jax.Array, size: int = 128) -> jax.Array:
 
     image, _ = jax.lax.scan(add, jnp.zeros((size, size)), (value, axes.T, centre.T, angle))
     image = jnp.where(image != 0, image - image.min(), 0)
-    return image / image.max()
+    return image / jnp.where(image.max() > 0, image.max(), 1)

@@ -39,8 +39,9 @@ def folder_stream(
 
     Raises:
         FileNotFoundError: no folder, or no such files in it.
-        ValueError: files of several kinds, or that cannot be read or differ in shape: it names
-            them. A bad file that only shows when it is read raises the same error then.
+        ValueError: files of several kinds, or that cannot be read or differ in shape or dtype: it
+            names them. A bad file that only shows when it is read raises the same error then.
+        TypeError: a file that holds no numbers, when it is read.
         ImportError: pillow is missing, for images.
     """
     target = Path(folder)
@@ -93,8 +94,9 @@ def _contents(path: Path) -> Any:
     if kind == "image":
         return _guarded(path, _image)
     if kind == ".npz":
-        return _single(read_npz(path, what="folder_stream"))
-    return _single(_guarded(path, np.load))
+        arrays = read_npz(path, what="folder_stream")
+        return {name: _single(a, path, name) for name, a in arrays.items()}
+    return _single(_guarded(path, np.load), path)
 
 
 def _image(path: Path) -> np.ndarray:
@@ -120,11 +122,14 @@ def _image(path: Path) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def _single(item: Any) -> Any:
-    if isinstance(item, dict):
-        return {name: _single(a) for name, a in item.items()}
+def _single(item: np.ndarray, path: Path, name: str = "") -> np.ndarray:
+    """Numbers in single precision, whole ones as they are."""
+    kind = item.dtype.kind
+    if kind not in "iufcb":
+        place = f"'{name}' of {path}" if name else path
+        raise TypeError(f"folder_stream expected numbers in {place}, got {item.dtype}.")
     kinds = {"f": np.float32, "c": np.complex64}
-    return item.astype(kinds[item.dtype.kind]) if item.dtype.kind in kinds else item
+    return item.astype(kinds[kind]) if kind in kinds else item
 
 
 def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:
@@ -140,13 +145,19 @@ def _guarded(path: Path, read: Callable[[Path], Any]) -> Any:
 
 
 def _layout(item: Any) -> dict:
-    """Name -> shape, of what is compared between files."""
-    return {n: a.shape for n, a in item.items()} if isinstance(item, dict) else {"": item.shape}
+    """Name -> (shape, dtype), of what is compared between files."""
+    arrays = item if isinstance(item, dict) else {"": item}
+    return {name: (a.shape, a.dtype.name) for name, a in arrays.items()}
 
 
 def _compare(layout: dict, like: dict, path: Path, first: Path) -> None:
-    if layout != like:
-        got, expected = (" ".join(f"{n} {s}".strip() for n, s in x.items()) for x in (layout, like))
+    for part in (0, 1):  # shapes, then dtypes
+        got, expected = (
+            " ".join(f"{name} {of[part]}".strip() for name, of in sorted(x.items()))
+            for x in (layout, like)
+        )
+        if got == expected:
+            continue
         raise ValueError(
             f"folder_stream expected all items alike, but {path} has {got} and {first.name} "
             f"{expected}."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,9 +205,10 @@ def _open(
                 source = io.BytesIO(files.read(name))
         except KeyError as error:
             raise FileNotFoundError(f"{what} found no '{name}' in {archive}.") from error
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
             raise ValueError(
-                f"{what} could not read {archive}; was the download cut short? ({error})"
+                f"{what} could not read '{name}' in {archive}; was the download cut short? "
+                f"({type(error).__name__}: {error})"
             ) from error
     with open_hdf5(source, what=what, name=name) as file:
         data = dataset_of(file, "data", 3, what=what, name=name)

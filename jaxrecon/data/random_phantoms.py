@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxrecon.core.checks import check_positive_int
 from jaxrecon.core.pytree import Pytree, static
@@ -33,8 +34,13 @@ def random_phantoms(
         supersampling: see :func:`rasterise`.
         value_range, mean_semi_axis: see :func:`random_ellipses`.
         epoch: how many steps count as an epoch.
+
+    Raises:
+        ValueError: a shape that is not two positive whole numbers, or a batch size that is none.
     """
     what = "random_phantoms"
+    if np.shape(shape) != (2,):
+        raise ValueError(f"{what} expected a shape (rows, columns), got {shape}.")
     rows, columns = (check_positive_int(n, what=what, argument="shape") for n in shape)
     batch = check_positive_int(batch_size, what=what, argument="batch_size")
     options = ((rows, columns), batch, count, supersampling, value_range, mean_semi_axis)

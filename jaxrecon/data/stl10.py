@@ -151,13 +151,13 @@ class _Images:
     ):
         if split not in _SPLITS:
             raise ValueError(f"stl10: split must be one of {tuple(_SPLITS)}, got {split!r}.")
-        if not 1 <= size <= SIDE:
-            raise ValueError(f"stl10: size must be 1 to {SIDE} pixels, got {size}.")
+        if size not in range(1, SIDE + 1):
+            raise ValueError(f"stl10: size must be 1 to {SIDE} whole pixels, got {size}.")
         self.files = [stl10_colour(folder, part) for part in _SPLITS[split]]
         self.starts = np.cumsum([0, *map(len, self.files)])
         total = int(self.starts[-1])
         self.count = total if count is None else count
-        if not 1 <= self.count <= total:
+        if self.count not in range(1, total + 1):
             raise ValueError(f"stl10: count must be 1 to {total:,} for '{split}', got {count}.")
         self.size, self.value_range = size, value_range
 

@@ -122,7 +122,8 @@ class Passes(Stream):
         epoch: static; how many batches of it are used.
 
     Raises:
-        ValueError: the iterable has fewer batches than that.
+        ValueError: an epoch that is no positive whole number; when read, an iterable of fewer
+            batches than that.
     """
 
     make: Callable[[int], Iterable] = static()
@@ -130,6 +131,7 @@ class Passes(Stream):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_positive_int(self.epoch, what="Passes", argument="epoch")
         self._set("make", _Position(self.make))
 
     @property

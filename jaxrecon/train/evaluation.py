@@ -36,11 +36,18 @@ class Evaluation(NamedTuple):
 
     @property
     def risk_error(self) -> float:
-        """Standard error of the risk, for independent test images."""
-        return float(self.squared_error.std(ddof=1) / np.sqrt(len(self.squared_error)))
+        """Standard error of the risk, for independent test images; NaN of a single one."""
+        count = len(self.squared_error)
+        return float(self.squared_error.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
 
-    def summary(self) -> dict[str, float]:
-        """Means and deviations over the test set, ready for JSON."""
+    def summary(self) -> dict[str, float | None]:
+        """Means and deviations over the test set, ready for JSON: None where one is not finite,
+        such as the standard error of a single image or the PSNR of a perfect one."""
+        with np.errstate(invalid="ignore"):  # the deviation of infinite values
+            numbers = self._numbers()
+        return {name: value if np.isfinite(value) else None for name, value in numbers.items()}
+
+    def _numbers(self) -> dict[str, float]:
         return {
             "psnr_mean": float(self.psnr.mean()),
             "psnr_deviation": float(self.psnr.std()),
@@ -74,8 +81,14 @@ def evaluate(
         repeats: runs after the first, unless that took over two seconds; the fastest is the time.
 
     Raises:
+        TypeError: arguments that are no tuple.
         ValueError: the reconstruction has another shape than the truth.
     """
+    if not isinstance(arguments, tuple | list):
+        raise TypeError(
+            "evaluate expected arguments as a tuple of what reconstruct takes, got one "
+            f"{type(arguments).__name__}. Is it the only argument? Give (measurements,)."
+        )
     began = time.perf_counter()
     leaves, structure = jax.tree.flatten(arguments)
     shapes = tuple((np.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)

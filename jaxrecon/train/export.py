@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,14 @@ def export_reconstruction(
 
     Raises:
         ImportError: flatbuffers is missing.
-        ValueError: an unknown platform; leading axes that disagree; a function that does not work
-            for every length of batch.
+        ValueError: no platforms, or an unknown one; leading axes that disagree; a function that
+            does not work for every length of batch.
     """
+    if isinstance(platforms, str) or not platforms:
+        raise ValueError(
+            f"export_reconstruction expected platforms as one or more names of {PLATFORMS}, got "
+            f"{platforms!r}. For a single one give a tuple, ('cpu',)."
+        )
     for platform in platforms:
         check_choice(platform, PLATFORMS, what="export_reconstruction", argument="platforms")
     shapes = _shapes(measurements, any_batch)
@@ -72,7 +78,9 @@ def export_reconstruction(
         ) from error
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    fresh = target.with_name(f".{target.name}")
+    fresh.write_bytes(content)
+    os.replace(fresh, target)  # a file that is there already stays whole until then
     return len(content)
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import LinearOperator
+from jaxrecon.core.checks import describe, struct_of
 from jaxrecon.core.normal_equations import solve_normal
 from jaxrecon.core.vectors import norm, subtract
 
@@ -78,7 +79,7 @@ def check_consistency(
         iterations, tolerance: see :func:`range_null`.
 
     Raises:
-        ValueError: images that are not like the truth.
+        ValueError: images that are not like the truth, or other than one measurement for each.
 
     Source: Bhadra, Kelkar, Brooks and Anastasio 2021, doi:10.1109/TMI.2021.3077857.
     """
@@ -86,6 +87,12 @@ def check_consistency(
         raise ValueError(
             f"check_consistency expected images like the truth, got {jnp.shape(images)} and "
             f"{jnp.shape(truth)}."
+        )
+    counts = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(measurements)}
+    if counts != {jnp.shape(images)[:1]}:
+        raise ValueError(
+            f"check_consistency expected measurements of {len(images)} images, a batch of as many, "
+            f"got {describe(struct_of(measurements))}. Is the axis of the batch missing?"
         )
 
     def one(x: Any, t: Any, m: Any) -> Consistency:

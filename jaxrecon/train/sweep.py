@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxrecon.train.evaluation import Evaluation, evaluate
-from jaxrecon.train.intervals import Interval, confidence_interval
+from jaxrecon.train.intervals import Interval, confidence_interval, image_values
 
 
 class Sweep(NamedTuple):
@@ -35,13 +35,18 @@ class Sweep(NamedTuple):
         Args:
             measure: psnr, ssim or squared_error.
             level, key: of :func:`confidence_interval`.
+
+        Raises:
+            ValueError: fewer than two images, or a measure that is NaN: it names the method.
         """
 
-        def one(found: list[Evaluation]) -> Interval:
-            ends = [confidence_interval(getattr(e, measure), level, key=key) for e in found]
+        def one(name: str, found: list[Evaluation]) -> Interval:
+            what = f"Sweep.intervals: {measure} of '{name}'"
+            columns = [image_values(getattr(e, measure), what) for e in found]
+            ends = [confidence_interval(column, level, key=key) for column in columns]
             return Interval(*(np.array(column) for column in zip(*ends, strict=True)))
 
-        return {name: one(found) for name, found in self.evaluations.items()}
+        return {name: one(name, found) for name, found in self.evaluations.items()}
 
 
 def sweep(
@@ -68,8 +73,13 @@ def sweep(
             for conditions with other images.
 
     Raises:
-        ValueError: `at` gives no arguments for one of the methods.
+        ValueError: no methods or no values; `at` gives no arguments for one of the methods.
     """
+    if not methods or not len(values):
+        raise ValueError(
+            f"sweep expected one or more methods and values, got {len(methods)} methods and "
+            f"{len(values)} values."
+        )
     evaluations: dict[str, list[Evaluation]] = {name: [] for name in methods}
     for value in values:
         arguments, truth = at(value)

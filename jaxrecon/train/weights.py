@@ -24,24 +24,26 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
 
     Args:
         path: file to write.
-        module: NNX module; every variable is written, trained or not.
-        bits: 32 keeps float32. 4 to 8 rounds arrays of two or more axes that have one of the names
-            :data:`WITH_FAN_IN` (kernels of convolutions, matrices) to whole numbers of so many
-            bits, with one float32 scale for each entry of the last axis (and of the first, in
-            stacks of kernels): w = scale q, an error of at most scale / 2. All else stays float32:
+        module: NNX module; every variable is written, trained or not, the keys of random numbers
+            as their data. Types that NumPy lacks, such as bfloat16, become float32, which holds
+            them exactly.
+        bits: 32 keeps all as it is. 4 to 8 rounds arrays of two or more axes that have one of the
+            names :data:`WITH_FAN_IN` (kernels of convolutions, matrices) to whole numbers of so
+            many bits, with one float32 scale for each entry of the last axis (and of the first, in
+            stacks of kernels): w = scale q, an error of at most scale / 2. All else stays as it is:
             biases, slopes, step sizes, thresholds, stacked for the steps of a scheme or not.
 
     Returns:
         size of the file in bytes.
 
     Raises:
-        ValueError: other numbers of bits.
+        ValueError: other numbers of bits; fewer than 32 for a kernel that is complex or not finite.
     """
     if bits not in (4, 5, 6, 7, 8, 32):
         raise ValueError(f"save_weights: bits must be 4 to 8, or 32, got {bits}.")
     arrays = {}
     for name, leaf in enumerate_leaves(nnx.state(module)):
-        value = np.asarray(leaf)
+        value = _as_numpy(leaf)
         if bits <= 8 and value.ndim >= 2 and _has_fan_in(name):
             if np.iscomplexobj(value) or not np.all(np.isfinite(value)):
                 raise ValueError(
@@ -64,6 +66,16 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     return Path(path).stat().st_size
 
 
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _as_numpy(leaf: Any) -> np.ndarray:
+    """In a type that an npz file holds: exact, as those that it does not hold are short floats."""
+    value = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return value.astype(np.float32) if value.dtype.kind == "V" else value
+
+
 def _has_fan_in(name: str) -> bool:
     """Whether the last part of a path such as ``['layers'][0]['kernel'].value`` says so."""
     parts = re.findall(r"\w+", name.removesuffix(".value"))
@@ -71,7 +83,7 @@ def _has_fan_in(name: str) -> bool:
 
 
 def load_weights(path: str | Path, module: Any) -> Any:
-    """A module like `module`, with the weights of a file from :func:`save_weights`.
+    """A module like `module`, dtypes included, with the weights of a file of :func:`save_weights`.
 
     Args:
         path: file to read.
@@ -99,11 +111,17 @@ def load_weights(path: str | Path, module: Any) -> Any:
         value = file[name]
         if f"{name}|scale" in file:
             value = file[f"{name}|scale"] * value
-        if value.shape != like.shape:
+        shape = jax.eval_shape(jax.random.key_data, like).shape if _is_key(like) else like.shape
+        if value.shape != shape:
             raise ValueError(
                 f"load_weights: '{Path(path).name}' has {name} of shape {value.shape}, the "
-                f"module has {like.shape}. Was it trained with another size?"
+                f"module has {shape}. Was it trained with another size?"
             )
+        if _is_key(like):
+            leaves.append(
+                jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like))
+            )
+            continue
         if np.iscomplexobj(value) and not jnp.issubdtype(like.dtype, jnp.complexfloating):
             raise ValueError(
                 f"load_weights: '{Path(path).name}' has complex {name}, the module real ones."

@@ -69,3 +69,12 @@ def test_bad_input():
         ct.ellipses_measurements(jnp.zeros((128, 128)))
     with pytest.raises(ValueError, match="not both"):
         ct.ellipses_measurements(jnp.zeros((1, 128, 128)), part="test", key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_images_of_few_pixels_are_numbers(size):
+    images = dival_ellipses("test", 20, size)
+    keys = jax.random.split(jax.random.key(0), 20)
+    drawn = jax.vmap(lambda key: random_dival_ellipses(key, size))(keys)
+    for found in (images, drawn):
+        assert np.all((found >= 0) & (found <= 1))

@@ -137,3 +137,17 @@ def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError, match=r"jaxrecon\[files\]"):
         next(data.lodopab_batches(tmp_path, "test"))
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["stream", "check sum"])
+def test_a_damaged_archive_is_named(tmp_path, place):
+    path, name = tmp_path / "ground_truth_test.zip", "ground_truth_test_000.hdf5"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(range(256)))
+        stored = archive.getinfo(name)
+    content = bytearray(path.read_bytes())
+    start = 30 + len(name)  # of its local header
+    content[start + place % stored.compress_size] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"'{name}' in .*{path.name}; was the download cut short"):
+        next(data.lodopab_batches(tmp_path, "test"))

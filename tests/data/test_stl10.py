@@ -151,8 +151,10 @@ def test_truncated_file_is_refused(tmp_path, size):
     [
         ({"split": "validation"}, "split must be one of"),
         ({"size": 97}, "size must be 1 to 96"),
+        ({"size": 32.5}, "size must be 1 to 96 whole pixels, got 32.5"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"count": 13}, "count must be 1 to 12"),
+        ({"count": 2.5}, "count must be 1 to 12"),
     ],
 )
 def test_bad_arguments_are_refused_before_streaming(folder, options, message):

@@ -319,3 +319,36 @@ def test_crops_are_windows_at_every_position():
         data.random_crops(KEY, BATCH, (4, 4))
     with pytest.raises(ValueError, match="square images"):
         data.random_quarter_turns(KEY, BATCH[:, :2])
+
+
+@pytest.mark.parametrize("save", [np.save, lambda path, a: np.savez(path.with_suffix(".npz"), x=a)])
+@pytest.mark.parametrize(
+    ("odd", "error", "message"),
+    [
+        (1j * IMAGES[0], ValueError, r"b\.np. has .*complex64 and a\.np. .*float32"),
+        (np.ones((4, 6), int), ValueError, r"b\.np. has .*int64 and a\.np. .*float32"),
+        (np.full((4, 6), "text"), TypeError, r"expected numbers in .*b\.np., got <U4"),
+    ],
+    ids=["complex", "integer", "text"],
+)
+def test_an_odd_file_does_not_change_the_batch(tmp_path, save, odd, error, message):
+    save(tmp_path / "a.npy", IMAGES[0])
+    save(tmp_path / "b.npy", odd)
+    stream = data.folder_stream(tmp_path, 2)
+    with pytest.raises(error, match=message):
+        stream.batch(0, KEY)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: data.Passes(lambda epoch: [1], 0), "Passes expected .* for epoch, got 0"),
+        (lambda: data.random_crops(KEY, BATCH, 2), r"size \(rows, columns\), .*got 2"),
+        (lambda: data.random_crops(KEY, BATCH, (2,)), r"size \(rows, columns\), .*got \(2,\)"),
+        (lambda: data.random_phantoms(8, 2), r"shape \(rows, columns\), got 8"),
+        (lambda: data.random_phantoms((8, 8, 8), 2), r"shape \(rows, columns\), got \(8, 8, 8\)"),
+    ],
+)
+def test_streams_say_what_they_expect(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -183,3 +183,139 @@ def test_one_report_has_the_table_and_the_figures(tmp_path):
     assert "null-space error" in text
     with pytest.raises(ValueError, match="is none of"):
         train.report(tmp_path, methods, truth, 1.0, reference="best")
+
+
+def test_what_is_infinite_or_nan_in_an_interval():
+    perfect = SKEWED.copy()
+    perfect[3] = np.inf
+    for key in (None, KEY):
+        assert train.confidence_interval(perfect, key=key) == (np.inf,) * 3
+        assert train.confidence_interval(-perfect, key=key) == (-np.inf,) * 3
+        both = train.confidence_interval([np.inf, -np.inf, 1.0], key=key)
+        assert np.all(np.isnan(both))
+    missing = SKEWED.copy()
+    missing[[4, 7]] = np.nan
+    with pytest.raises(ValueError, match=r"got NaN for 2 of 60, those with the numbers 4, 7\."):
+        train.confidence_interval(missing)
+    with pytest.raises(ValueError, match=r"paired expected a number .* numbers 4, 7\."):
+        train.paired(SKEWED, missing, KEY)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mean"),
+    [
+        ([np.inf, 1.0, 2.0, 3.0], [np.inf, 1.5, 2.6, 3.7], -0.45),  # a tie
+        ([np.inf, 1.0, 2.0, 3.0], [0.0, 1.5, 2.6, 3.7], np.inf),
+        ([np.inf, 0.0, 2.0, 3.0, 9.0], [0.0, np.inf, 2.6, 3.7, 5.0], np.nan),
+        ([np.inf, np.inf, 2.0, -np.inf], [0.0, 1.0, 2.6, 3.7], np.nan),
+    ],
+)
+def test_an_infinite_difference_is_the_limit_of_large_ones(first, second, mean):
+    result = train.paired(first, second, KEY)
+    large = train.paired(np.clip(first, -1e6, 1e6), np.clip(second, -1e6, 1e6), KEY)
+    assert result.p_value == large.p_value
+    assert result.fraction == large.fraction
+    assert result.difference.mean == pytest.approx(mean, nan_ok=True)
+
+
+def not_json(name):
+    raise AssertionError(f"{name} is not JSON")
+
+
+def read_strictly(path):
+    return json.loads(path.read_text(), parse_constant=not_json)
+
+
+def exact_once(m, truth):
+    return m.at[1].set(truth[1])
+
+
+def test_a_report_of_a_perfect_image_is_json(tmp_path):
+    arguments, truth = at(0.1)
+    methods = {
+        "keep": (keep, arguments["keep"]),
+        "exact": (exact_once, (*arguments["keep"], truth)),
+    }
+    swept = train.sweep(
+        {"exact": exact_once}, lambda _: ({"exact": methods["exact"][1]}, truth), [1, 2], 1.0
+    )
+    rows = train.report(tmp_path, methods, truth, 1.0, sweeps={"nothing": swept})
+    assert rows["exact"]["psnr"] == rows["exact"]["psnr_low"] == np.inf
+    assert 0.01 < rows["exact"]["p_value"] <= 1
+    saved = read_strictly(tmp_path / "report.json")
+    assert saved["methods"]["exact"]["psnr"] is None
+    assert saved["methods"]["exact"]["risk"] == rows["exact"]["risk"]
+    assert saved["psnr over"]["nothing"]["exact"]["mean"] == [None, None]
+    text = (tmp_path / "report.md").read_text()
+    assert "| exact | inf | " in text
+    assert "nan" not in text
+    summary = train.evaluate(*methods["exact"], truth, 1.0).summary()
+    assert summary["psnr_mean"] is summary["psnr_deviation"] is None
+
+
+def test_a_single_image_has_a_risk_and_no_standard_error():
+    arguments, truth = at(0.1)
+    result = train.evaluate(keep, (arguments["keep"][0][:1],), truth[:1], 1.0)
+    assert np.isnan(result.risk_error)
+    assert result.summary()["risk_standard_error"] is None
+    assert result.summary()["risk"] > 0
+
+
+GOOD = {"keep": (keep, (TRUTH + 0.1 * NOISE,))}
+BROKEN = {"broken": (keep, ((TRUTH + 0.1 * NOISE).at[2, 3, 4].set(jnp.nan),))}
+EMPTY = train.Sweep((), {"keep": []})
+ALONE = train.check_consistency(
+    Matrix(jnp.eye(64), domain_shape=(8, 8)), TRUTH[:1], TRUTH[:1], TRUTH[:1].reshape(1, 64)
+)
+
+
+@pytest.mark.parametrize(
+    ("methods", "options", "error", "message"),
+    [
+        ({}, {}, ValueError, "one or more methods"),
+        (GOOD | {"bare": keep}, {}, TypeError, "for 'bare', got function"),
+        (GOOD | {"bare": (keep, TRUTH)}, {}, TypeError, r"for 'bare'.*\(measurements,\)"),
+        (GOOD, {"shown": 99}, ValueError, "below 6, got 99"),
+        (GOOD, {"truth": TRUTH[:1]}, ValueError, "two or more images"),
+        (GOOD, {"sweeps": {"noise": EMPTY}}, ValueError, "sweep over 'noise' has no values"),
+        (GOOD, {"consistency": {"keep": ALONE}}, ValueError, "residual of 'keep' .*two or more"),
+        (GOOD | BROKEN, {}, ValueError, r"psnr of 'broken' expected .* numbers 2\."),
+    ],
+)
+def test_a_report_checks_before_it_writes(tmp_path, methods, options, error, message):
+    options = {"truth": TRUTH, "data_range": 1.0} | options
+    with pytest.raises(error, match=message):
+        train.report(tmp_path, methods, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_is_of_one_test_set(tmp_path):
+    other = train.evaluate(keep, (TRUTH[:3] + 1,), TRUTH[:3], 1.0)
+    with pytest.raises(ValueError, match=r"'other' to be of the images of the truth, \(6, 8, 8\)"):
+        train.report(tmp_path, {"other": other}, TRUTH, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: train.evaluate(keep, TRUTH, TRUTH, 1.0), TypeError, r"tuple.*\(measurements,\)"),
+        (lambda: train.sweep({"keep": keep}, at, [], 1.0), ValueError, "and 0 values"),
+        (
+            lambda: train.check_consistency(
+                Matrix(jnp.eye(64), domain_shape=(8, 8)), TRUTH, TRUTH, jnp.ones((5, 64))
+            ),
+            ValueError,
+            r"measurements of 6 images.*float32\[5,64\]",
+        ),
+        (
+            lambda: train.sweep(
+                {"broken": keep}, lambda _: ({"broken": BROKEN["broken"][1]}, TRUTH), [1], 1.0
+            ).intervals(),
+            ValueError,
+            r"psnr of 'broken' expected .* numbers 2\.",
+        ),
+    ],
+)
+def test_bad_arguments_of_evaluations(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -97,3 +97,29 @@ def test_bad_arguments(tmp_path):
         train.export_reconstruction(tmp_path / "f", jnp.sum, m, platforms=["metal"])
     with pytest.raises(ValueError, match="equal leading axes"):
         train.export_reconstruction(tmp_path / "f", lambda a, b: a, m, m[0])
+
+
+@pytest.mark.parametrize("platforms", ["cpu", (), []])
+def test_platforms_are_named_in_a_tuple(tmp_path, platforms):
+    with pytest.raises(ValueError, match=r"one or more names .*a tuple, \('cpu',\)"):
+        train.export_reconstruction(tmp_path / "f", jnp.sum, np.zeros(3), platforms=platforms)
+
+
+def test_a_file_that_is_there_stays_whole_until_the_new_one_is_written(tmp_path, monkeypatch):
+    def export(m):
+        train.export_reconstruction(tmp_path / "f", jnp.negative, m, platforms=["cpu"])
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:10])
+        raise OSError("no space left")
+
+    export(np.zeros((2, 3), np.float32))
+    before = (tmp_path / "f").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "write_bytes", full)
+        with pytest.raises(OSError, match="no space"):
+            export(np.zeros((2, 4), np.float32))
+    assert (tmp_path / "f").read_bytes() == before
+    export(np.zeros((2, 4), np.float32))
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]

@@ -222,3 +222,32 @@ def test_eight_bits_refuse_what_they_cannot_hold(tmp_path):
         train.save_weights(tmp_path / "w.npz", module)
     with pytest.raises(ValueError, match="complex"):
         train.load_weights(tmp_path / "w.npz", nnx.Dict(kernel=nnx.Param(jnp.ones((2, 2)))))
+
+
+@pytest.mark.parametrize(("bits", "tolerance"), [(32, 0), (8, 1 / 127)])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float8_e4m3fn"])
+def test_weights_in_short_types_survive_a_file(tmp_path, dtype, bits, tolerance):
+    values = jnp.linspace(-1, 1, 12).reshape(3, 4).astype(dtype)
+    train.save_weights(tmp_path / "w.npz", nnx.Dict(kernel=nnx.Param(values)), bits=bits)
+    loaded = train.load_weights(
+        tmp_path / "w.npz", nnx.Dict(kernel=nnx.Param(jnp.zeros_like(values)))
+    )["kernel"][...]
+    assert loaded.dtype == dtype
+    rounding = 0 if bits == 32 else float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        np.asarray(loaded, float), np.asarray(values, float), rtol=0, atol=tolerance + rounding
+    )
+
+
+def test_keys_of_random_numbers_survive_a_file(tmp_path):
+    def dropout(seed):
+        return nnx.Dropout(0.5, rngs=nnx.Rngs(seed))
+
+    train.save_weights(tmp_path / "w.npz", dropout(3))
+    x = jnp.ones(64)
+    loaded = train.load_weights(tmp_path / "w.npz", dropout(4))
+    np.testing.assert_array_equal(loaded(x), dropout(3)(x))
+    with pytest.raises(ValueError, match=r"shape \(2,\), the module has \(4,\)"):
+        train.load_weights(
+            tmp_path / "w.npz", nnx.Dropout(0.5, rngs=nnx.Rngs(jax.random.key(0, impl="rbg")))
+        )

@@ -9,30 +9,57 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import LinearOperator, Pytree
+from jaxrecon.core.checks import describe, struct_of
 from jaxrecon.metrics import ssim
 
 Distance = Callable[[Any, Any], jax.Array]
 
 
 def mean_square(x: Any, truth: Any) -> jax.Array:
-    """mean |x - truth|^2 over all entries of arrays or pytrees, real or complex."""
-    return _mean(lambda d: d.real**2 + d.imag**2 if jnp.iscomplexobj(d) else d**2, x, truth)
+    """mean |x - truth|^2 over all entries of arrays or pytrees, real or complex.
+
+    Raises:
+        ValueError: other shapes or another tree structure than those of the truth.
+    """
+
+    def square(d: jax.Array) -> jax.Array:
+        return d.real**2 + d.imag**2 if jnp.iscomplexobj(d) else d**2
+
+    return _mean(square, x, truth, "mean_square")
 
 
 def mean_absolute(x: Any, truth: Any) -> jax.Array:
-    """mean |x - truth| over all entries of arrays or pytrees; its gradient at 0 is 0."""
+    """mean |x - truth| over all entries of arrays or pytrees; its gradient at 0 is 0.
+
+    Raises:
+        ValueError: other shapes or another tree structure than those of the truth.
+    """
 
     def absolute(d: jax.Array) -> jax.Array:
         zero = d == 0
         return jnp.where(zero, 0, jnp.abs(jnp.where(zero, 1, d)))
 
-    return _mean(absolute, x, truth)
+    return _mean(absolute, x, truth, "mean_absolute")
 
 
-def _mean(function: Callable, x: Any, truth: Any) -> jax.Array:
+def _mean(function: Callable, x: Any, truth: Any, what: str) -> jax.Array:
+    _check_alike(x, truth, what)
     differences = jax.tree.leaves(jax.tree.map(jnp.subtract, x, truth))
     total = sum(jnp.sum(function(d)) for d in differences)
     return total / sum(d.size for d in differences)  # type: ignore[return-value]
+
+
+def _check_alike(x: Any, truth: Any, what: str) -> None:
+    """Raise ValueError where a difference would broadcast."""
+    got, expected = struct_of(x), struct_of(truth)
+    shapes = [[a.shape for a in jax.tree.leaves(tree)] for tree in (got, expected)]
+    if jax.tree.structure(got) == jax.tree.structure(expected) and shapes[0] == shapes[1]:
+        return
+    raise ValueError(
+        f"{what} expected x with the shape of the truth, {describe(expected)}, got "
+        f"{describe(got)}. Is a channel axis missing or left over in what reconstruct returns, or "
+        "are the batches of x and of the truth different?"
+    )
 
 
 class StructuralDissimilarity(Pytree):
@@ -99,6 +126,9 @@ class NormalisedL1L2(Pytree):
     """||x - truth||_2 / ||truth||_2 + ||x - truth||_1 / ||truth||_1 over the whole batch.
 
     Where the truth is 0, the norms of x themselves.
+
+    Raises:
+        ValueError: when called, other shapes than those of the truth.
 
     Source: Yaman et al. 2020, doi:10.1002/mrm.28378, equation 10.
     """

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxrecon import noise
 from jaxrecon.core.checks import check_nonnegative
+from jaxrecon.linops.diagonal import check_broadcast
 from jaxrecon.solvers.step_sizes import check_positive
 from jaxrecon.train.losses.base import Loss
 from jaxrecon.train.losses.distances import mean_square
@@ -29,7 +31,8 @@ class Noisier2Noise(Loss):
         alpha: > 0; 1 doubles the variance.
 
     Raises:
-        ValueError: no sigma, a negative one, or an alpha that is not positive, where known.
+        ValueError: no sigma, a negative one, or an alpha that is not positive, where known; when
+            called, a sigma that does not broadcast to the batch.
 
     Source: Moran, Schmidt, Zhong and Coady 2020, doi:10.1109/CVPR42600.2020.01208.
     """
@@ -45,11 +48,18 @@ class Noisier2Noise(Loss):
         check_positive(self.alpha, what="Noisier2Noise", argument="alpha")
 
     def __call__(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
-        noisier = noise.gaussian(key, batch, self.alpha * self.sigma)
+        noisier = self._noisier(batch, key)
         return mean_square(self.predicted(self.reconstruct(module, self.operator, noisier)), batch)
 
     def corrected(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
         """The estimate of A x, (batch, ...), after training: of x itself in denoising."""
-        noisier = noise.gaussian(key, batch, self.alpha * self.sigma)
+        noisier = self._noisier(batch, key)
         mean = self.predicted(self.reconstruct(module, self.operator, noisier))
         return ((1 + self.alpha**2) * mean - noisier) / self.alpha**2
+
+    def _noisier(self, batch: jax.Array, key: jax.Array) -> jax.Array:
+        deviation = jnp.asarray(self.alpha * self.sigma)
+        check_broadcast(
+            deviation, jnp.shape(batch), what="Noisier2Noise", argument="alpha and sigma"
+        )
+        return noise.gaussian(key, batch, deviation)

@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon import noise
+from jaxrecon.core.checks import check_nonnegative
+from jaxrecon.linops.diagonal import check_broadcast
+from jaxrecon.solvers.step_sizes import check_positive
 from jaxrecon.train.losses.base import Loss
 from jaxrecon.train.losses.distances import mean_square
 
@@ -24,11 +27,25 @@ def recorrupted_pair(
     Args:
         key: JAX key.
         measurements: m, real or complex (then sigma is that of each part).
-        sigma: broadcasts to m.
-        alpha: > 0.
+        sigma: >= 0, broadcasts to m.
+        alpha: > 0, likewise.
+
+    Raises:
+        ValueError: a negative sigma or an alpha that is not positive, where known; one that does
+            not broadcast to m.
     """
+    _check_noise(sigma, alpha, "recorrupted_pair")
+    for argument, value in (("sigma", sigma), ("alpha", alpha)):
+        check_broadcast(
+            jnp.asarray(value), jnp.shape(measurements), what="recorrupted_pair", argument=argument
+        )
     z = noise.gaussian(key, jnp.zeros_like(measurements), 1.0)
     return measurements + alpha * sigma * z, measurements - sigma * z / alpha
+
+
+def _check_noise(sigma: Any, alpha: Any, what: str) -> None:
+    check_nonnegative(sigma, what=what, argument="sigma")
+    check_positive(alpha, what=what, argument="alpha")
 
 
 class Recorrupted(Loss):
@@ -41,10 +58,11 @@ class Recorrupted(Loss):
     Args:
         reconstruct, operator: see :class:`Loss`.
         sigma: deviation of the Gaussian noise, broadcasts to the batch.
-        alpha: balances the noise of input and target.
+        alpha: > 0, balances the noise of input and target.
 
     Raises:
-        ValueError: no sigma.
+        ValueError: no sigma, a negative one, or an alpha that is not positive, where known; when
+            called, one that does not broadcast to the batch.
 
     Source: Pang, Zheng, Quan and Ji 2021, doi:10.1109/CVPR46437.2021.00208.
     """
@@ -56,6 +74,7 @@ class Recorrupted(Loss):
         super().__post_init__()
         if self.sigma is None:
             raise ValueError("Recorrupted needs sigma, the deviation of the noise.")
+        _check_noise(self.sigma, self.alpha, "Recorrupted")
 
     def __call__(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
         source, target = recorrupted_pair(key, batch, self.sigma, self.alpha)

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrecon.core import LinearOperator, static
-from jaxrecon.core.checks import check_positive_int
-from jaxrecon.linops.diagonal import Diagonal
+from jaxrecon.core.checks import check_positive_int, describe, struct_of
+from jaxrecon.linops.diagonal import Diagonal, check_broadcast
 from jaxrecon.solvers.step_sizes import is_concrete
 from jaxrecon.train.losses.base import Loss
 from jaxrecon.train.losses.distances import NormalisedL1L2
@@ -41,8 +41,10 @@ class SSDU(Loss):
         distance: d; :class:`NormalisedL1L2` is the paper's.
 
     Raises:
-        ValueError: no operator, or one whose data are a pytree; held_out that is not between 0 and
-            1, where it is known; when used, kept or measured that do not broadcast.
+        ValueError: no operator, or one whose data are a pytree; axes that are none, repeated or
+            not of the data; held_out that is not between 0 and 1, where it is known; when used,
+            kept or measured that do not broadcast.
+        TypeError: axes that are no tuple of integers; kept or measured that are not boolean.
 
     Source: Yaman et al. 2020, doi:10.1002/mrm.28378.
     """
@@ -62,6 +64,14 @@ class SSDU(Loss):
                 f"SSDU expected 0 < held_out < 1, a fraction of the entries, got {self.held_out}. "
                 "Is it a number of entries, or a percentage?"
             )
+        _check_axes(self.axes, self.operator.codomain.shape)
+        for argument in ("kept", "measured"):
+            mask = getattr(self, argument)
+            if mask is not None and not jnp.issubdtype(jnp.result_type(mask), jnp.bool_):
+                raise TypeError(
+                    f"SSDU expected booleans in {argument}, got {describe(struct_of(mask))}. Is it "
+                    "a mask of 0 and 1? Convert with mask > 0."
+                )
 
     def split(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(T, L) as masks of 0 and 1 that broadcast to the data of one image."""
@@ -69,12 +79,17 @@ class SSDU(Loss):
         drawn = {axis % len(space.shape) for axis in self.axes}
         shape = tuple(n if i in drawn else 1 for i, n in enumerate(space.shape))
         size = tuple(n for n in shape if n > 1)
+
+        def spread(mask: Any, argument: str) -> jax.Array:
+            check_broadcast(jnp.asarray(mask), size, what="SSDU", argument=argument)
+            return jnp.broadcast_to(mask, size).reshape(shape)
+
         out = jax.random.bernoulli(key, self.held_out, shape)
         if self.kept is not None:
-            out = out & ~jnp.broadcast_to(self.kept, size).reshape(shape)
+            out = out & ~spread(self.kept, "kept")
         inside = jnp.ones(shape, bool)
         if self.measured is not None:
-            inside = jnp.broadcast_to(self.measured, size).reshape(shape)
+            inside = spread(self.measured, "measured")
         dtype = jnp.finfo(space.dtype).dtype
         return (inside & ~out).astype(dtype), (inside & out).astype(dtype)
 
@@ -89,6 +104,18 @@ class SSDU(Loss):
         part = Diagonal(seen, space.shape, space.dtype) @ self._operator
         x = self.reconstruct(module, part, seen * batch)
         return self.distance(hidden * self.predicted(x), hidden * batch)
+
+
+def _check_axes(axes: Any, shape: tuple[int, ...]) -> None:
+    if not isinstance(axes, tuple) or not all(isinstance(axis, int) for axis in axes):
+        raise TypeError(f"SSDU expected axes as a tuple of integers, such as (-1,), got {axes!r}.")
+    count = len(shape)
+    within = all(-count <= axis < count for axis in axes)
+    if not axes or not within or len({axis % count for axis in axes}) < len(axes):
+        raise ValueError(
+            f"SSDU expected one or more different axes from {-count} to {count - 1}, of the data "
+            f"of one image, of shape {shape}, got {axes}. Is the axis of the batch counted?"
+        )
 
 
 def centre_mask(length: int, count: int) -> jax.Array:

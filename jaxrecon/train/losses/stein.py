@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from jaxrecon.core import static
+from jaxrecon.core.checks import check_inexact, check_nonnegative, check_real
 from jaxrecon.parameter_choice import pure, sure
 from jaxrecon.train.losses.base import Loss
 
@@ -25,6 +26,10 @@ class SURE(Loss):
             part each, and then the mean is over both.
         probes: static; random directions.
 
+    Raises:
+        ValueError: no variance, or a negative one, where known.
+        TypeError: a complex variance; when called, a batch of whole numbers.
+
     Source: Stein 1981, doi:10.1214/aos/1176345632; as a loss: Soltanayev and Chun 2018,
     arXiv:1803.01314; Metzler et al. 2018, arXiv:1805.10531.
     """
@@ -36,8 +41,14 @@ class SURE(Loss):
         super().__post_init__()
         if self.variance is None:
             raise ValueError("SURE needs the variance of the noise.")
+        for leaf in jax.tree.leaves(self.variance):
+            check_real(leaf, what="SURE", argument="variance")
+            check_nonnegative(leaf, what="SURE", argument="variance", cause="Is it a logarithm?")
 
     def __call__(self, module: Any, batch: Any, key: jax.Array) -> jax.Array:
+        for leaf in jax.tree.leaves(batch):
+            check_inexact(leaf, what="SURE", argument="batch")
+
         def predict(m: Any) -> Any:
             return self.predicted(self.reconstruct(module, self.operator, m))
 
@@ -52,9 +63,13 @@ class PoissonSURE(Loss):
     exact where each p_i is linear in its own count, see :func:`jaxrecon.parameter_choice.pure`.
 
     Args:
-        reconstruct, operator: see :class:`Loss`; differentiable twice. The batch is counts.
+        reconstruct, operator: see :class:`Loss`; differentiable twice. The batch is counts, in a
+            floating-point dtype.
         background: b, broadcasts to the batch.
         probes: static; random directions.
+
+    Raises:
+        TypeError: when called, counts of whole numbers or complex ones.
 
     Source: Luisier, Vonesch, Blu and Unser 2010, doi:10.1016/j.sigpro.2009.07.009.
     """
@@ -63,6 +78,8 @@ class PoissonSURE(Loss):
     probes: int = static(default=1)
 
     def __call__(self, module: Any, batch: jax.Array, key: jax.Array) -> jax.Array:
+        check_inexact(batch, what="PoissonSURE", argument="batch")
+
         def predict(y: jax.Array) -> Any:
             return self.predicted(self.reconstruct(module, self.operator, y))
 

@@ -19,6 +19,9 @@ class Supervised(Loss):
             a function or a pytree that is called, see :class:`Weighted`.
 
     With the mean square its minimiser over all f is the conditional mean E[x | m].
+
+    Raises:
+        ValueError: when called, f(m) that has another shape than x, of the distances here.
     """
 
     distance: Any = mean_square
