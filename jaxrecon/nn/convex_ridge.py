@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import Functional
+from jaxrecon.core.checks import check_positive_int
+from jaxrecon.nn.fields_of_experts import random_filters
 from jaxrecon.nn.filter_bank import filter_bank_bound, filter_responses, zero_mean
 from jaxrecon.solvers.step_sizes import check_positive
 
@@ -81,8 +83,14 @@ def convex_ridge(
         reach: J h, response from which a potential is linear, in the unit of the image.
         dims: axes of an image, 2 or 3.
         rngs: random streams of Flax.
+
+    Raises:
+        ValueError: no filters, an even size, no knots, a reach that is not positive, or other than
+            2 or 3 axes.
     """
-    shape = (*(size,) * dims, count)
-    kernels = jax.random.normal(rngs.params(), shape) / size ** (dims / 2)
+    what = "convex_ridge"
+    check_positive_int(knots, what=what, argument="knots")
+    check_positive(reach, what=what, argument="reach")
+    kernels = random_filters(count, size, dims, rngs, what=what)
     slopes = jnp.full((count, knots), jnp.log(jnp.expm1(1 / count)))
     return ConvexRidge(nnx.Param(kernels), nnx.Param(slopes), jnp.asarray(reach / knots))

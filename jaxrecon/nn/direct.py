@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,15 +28,16 @@ class AffineLayer(nnx.Module):
         free: whether W and b are trained; a frozen layer keeps the physics it was made from.
 
     Raises:
-        ValueError: shapes that disagree.
+        ValueError: shapes that disagree; of a call, measurements of another length.
     """
 
     def __init__(self, weights: Any, offset: Any, shape: tuple[int, int], *, free: bool):
         weights, offset = jnp.asarray(weights), jnp.asarray(offset)
-        if weights.shape[:1] != offset.shape or offset.size != shape[0] * shape[1]:
+        pixels = (math.prod(shape),)
+        if len(shape) != 2 or weights.ndim != 2 or not weights.shape[:1] == offset.shape == pixels:
             raise ValueError(
-                f"AffineLayer: weights {weights.shape} and offset {offset.shape} must have one row "
-                f"per pixel of the image {shape}."
+                "AffineLayer expected weights (pixels, measurements) and an offset (pixels,) of "
+                f"images (y, x) = {shape}, got {weights.shape} and {offset.shape}."
             )
         kind = nnx.Param if free else Frozen
         self.weights = kind(weights)
@@ -43,6 +45,12 @@ class AffineLayer(nnx.Module):
         self.shape = tuple(shape)
 
     def __call__(self, measurements: jax.Array) -> jax.Array:
+        length = self.weights.shape[1]
+        if jnp.shape(measurements)[-1:] != (length,):
+            raise ValueError(
+                f"AffineLayer expected measurements (..., {length}), got the shape "
+                f"{jnp.shape(measurements)}."
+            )
         flat = matmul(measurements, self.weights[...].T) + self.offset[...]
         return flat.reshape(*measurements.shape[:-1], *self.shape)
 

@@ -12,6 +12,7 @@ from flax import nnx
 from jaxrecon.nn.convolution import Convolution
 from jaxrecon.nn.residual import ResidualBlock
 from jaxrecon.nn.resolution import Downsample, Upsample, check_image
+from jaxrecon.nn.unet import check_features
 
 
 class DRUNet(nnx.Module):
@@ -40,6 +41,7 @@ class DRUNet(nnx.Module):
 
     Raises:
         ValueError: no features; other channels or sides than these.
+        TypeError: a number in the place of the features of each scale.
 
     Source: Zhang et al., DRUNet, doi:10.1109/TPAMI.2021.3088914; scale equivariance without biases,
     Mohan et al., ICLR 2020, doi:10.48550/arXiv.1906.05478.
@@ -57,8 +59,7 @@ class DRUNet(nnx.Module):
         activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
-        if len(features) < 1:
-            raise ValueError("DRUNet: features needs at least one scale.")
+        check_features(features, what="DRUNet", of="scale")
         options: dict[str, Any] = {"dims": dims, "bias": bias, "rngs": rngs}
         inside: dict[str, Any] = options | {"activation": activation}
 

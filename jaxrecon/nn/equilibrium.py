@@ -10,9 +10,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator, Method, Solution, fixed_point
-from jaxrecon.core.checks import check_nonnegative, check_space
+from jaxrecon.core.checks import check_choice, check_nonnegative
+from jaxrecon.core.implicit import DERIVATIVES
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import subtract
+from jaxrecon.nn.batch import check_batches, check_two_axes
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.spectral import jacobian_norm
 from jaxrecon.solvers.anderson import anderson
@@ -117,8 +119,10 @@ class DeepEquilibrium(nnx.Module):
         length, tolerance, memory, derivative: as in :func:`equilibrium`.
 
     Raises:
-        ValueError: a step size that is not positive; of a call: images or measurements that are not
-            those of the operator, or batches of two sizes; another number of channels.
+        ValueError: a step size that is not positive, a negative memory, another derivative; of a
+            call: images or measurements that are not those of the operator, an operator on other
+            than two axes, or batches of two sizes; another number of channels.
+        TypeError: of a call: images or measurements of another dtype than the operator has.
 
     Source: Gilton, Ongie and Willett 2021, doi:10.1109/TCI.2021.3118944 (DE-Prox).
     """
@@ -133,7 +137,10 @@ class DeepEquilibrium(nnx.Module):
         memory: int = 5,
         derivative: str = "implicit",
     ):
-        check_positive(step_size, what="DeepEquilibrium", argument="step_size")
+        what = "DeepEquilibrium"
+        check_positive(step_size, what=what, argument="step_size")
+        check_nonnegative(memory, what=what, argument="memory")
+        check_choice(derivative, DERIVATIVES, what=what, argument="derivative")
         self.network = network
         self.step_size = nnx.Param(jnp.asarray(step_size))
         self.length = length
@@ -153,7 +160,7 @@ class DeepEquilibrium(nnx.Module):
             measurements: batch of m, each in the codomain of A.
             x0: images (batch, y, x) to start from, e.g. ``jax.vmap(A.adjoint)(m)``.
         """
-        _check_batch(operator, measurements, x0)
+        self._check(operator, measurements, x0)
 
         def one(measurement: Any, x: jax.Array) -> Solution:
             return equilibrium(
@@ -170,7 +177,7 @@ class DeepEquilibrium(nnx.Module):
 
     def step(self, operator: LinearOperator, measurements: Any, x: jax.Array) -> jax.Array:
         """One step of a batch: network(x - eta A^H (A x - m))."""
-        _check_batch(operator, measurements, x)
+        self._check(operator, measurements, x, argument="x")
 
         def one(measurement: Any, x: jax.Array) -> jax.Array:
             return _proximal_gradient(self._parameters(operator, measurement), x)
@@ -204,19 +211,16 @@ class DeepEquilibrium(nnx.Module):
 
         return jacobian_norm(in_parts, jnp.stack([x.real, x.imag], axis=-1), iterations=iterations)
 
+    def _check(
+        self, operator: LinearOperator, measurements: Any, x: jax.Array, argument: str = "x0"
+    ) -> None:
+        what = "DeepEquilibrium"
+        check_two_axes(operator, what=what)
+        batches = {
+            argument: (x, operator.domain),
+            "measurements": (measurements, operator.codomain),
+        }
+        check_batches(what, **batches)
+
     def _parameters(self, operator: LinearOperator, measurement: Any) -> tuple:
         return self.network, self.step_size[...], operator, measurement
-
-
-def _check_batch(operator: LinearOperator, measurements: Any, x: jax.Array) -> None:
-    """Raise unless these are as many images and measurements of the operator."""
-    counts = {jnp.shape(leaf)[:1] for leaf in [x, *jax.tree.leaves(measurements)]}
-    if len(counts) != 1 or counts == {()}:
-        raise ValueError(
-            "DeepEquilibrium expected a batch of images and as many measurements along axis 0, got "
-            f"{jnp.shape(x)} and {[jnp.shape(leaf) for leaf in jax.tree.leaves(measurements)]}."
-        )
-    what = "DeepEquilibrium"
-    first = jax.tree.map(lambda a: a[0], (x, measurements))
-    check_space(first[0], operator.domain, what=what, argument="each image")
-    check_space(first[1], operator.codomain, what=what, argument="each measurement")

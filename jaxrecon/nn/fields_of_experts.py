@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import Functional
+from jaxrecon.core.checks import check_choice, check_positive_int
 from jaxrecon.nn.filter_bank import filter_bank_bound, filter_responses, zero_mean
 
 
@@ -52,7 +53,22 @@ def fields_of_experts(
         size: side of a filter, odd.
         dims: axes of an image, 2 or 3.
         rngs: random streams of Flax.
+
+    Raises:
+        ValueError: no filters, an even size, or other than 2 or 3 axes.
     """
-    shape = (*(size,) * dims, count)
-    kernels = jax.random.normal(rngs.params(), shape) / size ** (dims / 2)
+    kernels = random_filters(count, size, dims, rngs, what="fields_of_experts")
     return FieldsOfExperts(nnx.Param(kernels), nnx.Param(jnp.full(count, -jnp.log(count))))
+
+
+def random_filters(count: int, size: int, dims: int, rngs: nnx.Rngs, *, what: str) -> jax.Array:
+    """Filters (size, size, count), or with planes, of norm one in the mean.
+
+    Raises:
+        ValueError: no filters, an even size, or other than 2 or 3 axes.
+    """
+    check_positive_int(count, what=what, argument="count")
+    if check_positive_int(size, what=what, argument="size") % 2 == 0:
+        raise ValueError(f"{what} expected an odd size, got {size}: convolutions have a centre.")
+    check_choice(dims, (2, 3), what=what, argument="dims")
+    return jax.random.normal(rngs.params(), (*(size,) * dims, count)) / size ** (dims / 2)

@@ -40,15 +40,19 @@ class GradientStep(nnx.Module):
         self.network = network
         self.channels = channels
 
-    def potential(self, x: jax.Array) -> jax.Array:
-        """g of each image: (batch, y, x, channel) to (batch,)."""
+    def approximation(self, x: jax.Array) -> jax.Array:
+        """N: (batch, y, x, channel) to (batch, y, x, `channels`)."""
         denoised = self.network(x)  # type: ignore[operator]
         if denoised.shape[-1] != self.channels:
             raise ValueError(
                 f"GradientStep: channels = {self.channels}, but the network returns "
                 f"{denoised.shape[-1]}. Build it with outputs={self.channels}."
             )
-        residual = x[..., : self.channels] - denoised
+        return denoised
+
+    def potential(self, x: jax.Array) -> jax.Array:
+        """g of each image: (batch, y, x, channel) to (batch,)."""
+        residual = x[..., : self.channels] - self.approximation(x)
         return jnp.sum(residual**2, axis=tuple(range(1, x.ndim))) / 2
 
     def gradient(self, x: jax.Array) -> jax.Array:
@@ -80,6 +84,9 @@ class GradientStepPotential(Functional):
 
     `x` is an image (y, x), real or complex, or a batch of them, whose potentials are added.
 
+    Raises:
+        ValueError: when it is used, as :class:`GradientStep`.
+
     Source: as :class:`GradientStep`.
     """
 
@@ -91,7 +98,7 @@ class GradientStepPotential(Functional):
         return () if self.sigma is None else (self.sigma,)
 
     def __call__(self, x: Any) -> jax.Array:
-        residual = x - on_images(self.denoiser.network, x, *self._maps(), dims=self.dims)
+        residual = x - on_images(self.denoiser.approximation, x, *self._maps(), dims=self.dims)
         return jnp.sum(jnp.abs(residual) ** 2) / 2
 
     def grad(self, x: Any) -> Any:

@@ -44,6 +44,7 @@ class UNet(nnx.Module):
 
     Raises:
         ValueError: no features; other channels or sides than these.
+        TypeError: a number in the place of the features of each level.
 
     Source: Ronneberger et al., doi:10.1007/978-3-319-24574-4_28; residual form and noise map, Zhang
     et al., DRUNet, doi:10.1109/TPAMI.2021.3088914; folding, FFDNet, doi:10.1109/TIP.2018.2839891.
@@ -63,8 +64,7 @@ class UNet(nnx.Module):
         activation: Callable = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
-        if len(features) < 1:
-            raise ValueError("UNet: features needs at least one level.")
+        check_features(features, what="UNet", of="level")
         if outputs > inputs:
             raise ValueError(
                 "UNet: what it computes is added to the first inputs, so that it needs outputs <= "
@@ -105,3 +105,20 @@ class UNet(nnx.Module):
             for block in blocks:
                 y = block(y)
         return x[..., : self.outputs] + depth_to_space(self.tail(y), self.fold)
+
+
+def check_features(features: Any, *, what: str, of: str) -> None:
+    """Raise TypeError unless these are the channels of each level, ValueError where there are none.
+
+    Args:
+        features: channels, finest first.
+        what: name of the network.
+        of: its name for a level.
+    """
+    if isinstance(features, int):
+        raise TypeError(
+            f"{what} expected features of each {of}, e.g. (32, 64), got {features}; for one {of} "
+            f"pass ({features},)."
+        )
+    if len(features) < 1:
+        raise ValueError(f"{what}: features needs at least one {of}.")

@@ -6,6 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxrecon.solvers.step_sizes import is_concrete
 
 
 def rank_transform(truth: jax.Array, samples: jax.Array, key: jax.Array) -> jax.Array:
@@ -56,6 +59,14 @@ def coverage(transform: jax.Array, levels: Any) -> jax.Array:
 
     Returns:
         (L,).
+
+    Raises:
+        ValueError: levels that are not between 0 and 1 (where known), or no axis of them.
     """
     width = 2 * jnp.abs(transform.ravel() - 0.5)
-    return jnp.mean(width[:, None] <= jnp.asarray(levels, width.dtype)[None], axis=0)
+    levels = jnp.asarray(levels, width.dtype)
+    if levels.ndim != 1:
+        raise ValueError(f"coverage expected levels (L,), got the shape {levels.shape}.")
+    if is_concrete(levels) and not np.all((np.asarray(levels) > 0) & (np.asarray(levels) < 1)):
+        raise ValueError(f"coverage expected levels in (0, 1), got {levels}. Are they in percent?")
+    return jnp.mean(width[:, None] <= levels[None], axis=0)

@@ -66,3 +66,27 @@ def test_fbp_conv_net():
     before = jnp.mean((start - images) ** 2)
     after = jax.jit(loss)(result.module, {"data": sinograms, "image": images}, None)
     assert after < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("weights", "offset", "image"),
+    [
+        ((6, 4, 2), 6, (2, 3)),
+        ((6,), 6, (2, 3)),
+        ((5, 4), 6, (2, 3)),
+        ((6, 4), 5, (2, 3)),
+        ((6, 4), 6, (2, 2)),
+        ((6, 4), 6, (1, 2, 3)),
+    ],
+)
+def test_shapes_of_an_affine_layer(weights, offset, image):
+    with pytest.raises(ValueError, match=r"AffineLayer expected weights \(pixels, measurements\)"):
+        nn.AffineLayer(jnp.ones(weights), jnp.zeros(offset), image, free=True)
+
+
+@pytest.mark.parametrize("measurements", [(5, 3), (4, 1), ()])
+def test_an_affine_layer_takes_measurements_of_its_length(measurements):
+    layer = nn.AffineLayer(jnp.ones((6, 4)), jnp.zeros(6), (2, 3), free=True)
+    assert layer(jnp.ones((5, 4))).shape == (5, 2, 3)
+    with pytest.raises(ValueError, match=r"AffineLayer expected measurements \(..., 4\)"):
+        layer(jnp.ones(measurements))

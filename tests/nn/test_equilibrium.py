@@ -8,7 +8,7 @@ from flax import nnx
 
 import jaxrecon as jr
 from jaxrecon import nn
-from jaxrecon.core import FunctionOperator
+from jaxrecon.core import FunctionOperator, Identity
 from jaxrecon.functionals import L1, LeastSquares
 from jaxrecon.linops import Matrix
 from jaxrecon.mri import Sense
@@ -271,17 +271,32 @@ def test_too_few_steps_are_told():
 
 def test_bad_batches_and_channels():
     operator, data, x0 = batch()
-    with pytest.raises(ValueError, match=r"as many measurements.*\(2, 6, 6\) and \[\(1, 20\)\]"):
+    with pytest.raises(
+        ValueError, match=r"as many of each.*x0 float32\[2,6,6\], measurements float32\[1,20\]"
+    ):
         model()(operator, data[:1], x0)
-    with pytest.raises(ValueError, match=r"each measurement of float32\[20\], got float32\[1\]"):
+    with pytest.raises(
+        ValueError, match=r"each item of measurements of float32\[20\], got float32\[1\]"
+    ):
         model()(operator, data[:, :1], x0)
-    with pytest.raises(ValueError, match="a batch of images"):
+    with pytest.raises(ValueError, match=r"a batch of x0 \(batch, 6, 6\)"):
         model()(operator, data[0], x0[0])
+    volumes = jnp.ones((2, 3, 6, 6))
+    with pytest.raises(ValueError, match=r"an operator on images \(y, x\)"):
+        model()(Identity(jr.struct((3, 6, 6))), volumes, volumes)
+    with pytest.raises(TypeError, match=r"each item of measurements.*got int32"):
+        model()(operator, data.astype(jnp.int32), x0)
     network = nn.CNN((3,), (3, 3), inputs=2, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match=r"expected 2 channels.*with 1.*`inputs`"):
         nn.DeepEquilibrium(network)(operator, data, x0)
     with pytest.raises(ValueError, match="step_size > 0"):
         nn.DeepEquilibrium(network, step_size=0.0)
+    for options, message in (
+        ({"derivative": "foo"}, "derivative to be one of"),
+        ({"memory": -1}, "memory >= 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model(**options)
     for options, message in (({"length": 0}, "length"), ({"tolerance": -1.0}, "tolerance")):
         with pytest.raises(ValueError, match=message):
             model(**options)(operator, data, x0)
@@ -293,5 +308,5 @@ def test_bad_input():
     with pytest.raises(ValueError, match="safeguard"):
         anderson(nn.LearnedStep((), affine), safeguard=-1.0)
     operator, data, x0 = batch()
-    with pytest.raises(ValueError, match="each image of float32"):
+    with pytest.raises(ValueError, match="each item of x0 of float32"):
         model()(operator, data, x0[:, :5])

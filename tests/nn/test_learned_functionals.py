@@ -211,3 +211,35 @@ def test_bad_input():
         nn.ConvexRidge(jnp.ones((3, 3, 1)), jnp.ones((1, 2)), 0.0)
     with pytest.raises(ValueError, match="at least 2"):
         nn.fields_of_experts(2, 3, rngs=nnx.Rngs(0))(jnp.ones(4))
+
+
+@pytest.mark.parametrize("make", [nn.fields_of_experts, nn.convex_ridge])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "for count, got 0"),
+        ({"size": 4}, "an odd size, got 4"),
+        ({"size": 0}, "for size, got 0"),
+        ({"dims": 4}, "dims to be one of"),
+    ],
+)
+def test_filters_are_checked_when_made(make, options, message):
+    with pytest.raises(ValueError, match=f"{make.__name__} expected .*{message}"):
+        make(**options, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"knots": 0}, "for knots, got 0"), ({"reach": -1.0}, "reach > 0"), ({"reach": 0}, "reach")],
+)
+def test_splines_are_checked_when_made(options, message):
+    with pytest.raises(ValueError, match=f"convex_ridge expected .*{message}"):
+        nn.convex_ridge(**options, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("use", [lambda f, x: f(x), lambda f, x: f.grad(x)], ids=["g", "grad g"])
+def test_channels_of_a_potential_are_checked_in_every_use(use):
+    network = nn.DnCNN(2, 4, inputs=2, outputs=2, rngs=nnx.Rngs(0))
+    f = nn.GradientStepPotential(nn.GradientStep(network), 0.1)
+    with pytest.raises(ValueError, match=r"channels = 1, but the network returns 2"):
+        use(f, jnp.ones((6, 6)))

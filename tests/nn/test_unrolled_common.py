@@ -118,7 +118,7 @@ def test_bad_input():
         nn.UnrolledProximalGradient(networks(False), steps=STEPS, shared=GROUPS)
     with pytest.raises(ValueError, match="numbered from 0"):
         nn.spread(jnp.ones((2, 4)), (1, 2, 2))
-    with pytest.raises(ValueError, match="penalty must be positive"):
+    with pytest.raises(ValueError, match="penalty > 0"):
         nn.ADMMNet(networks(True), steps=2, shared=True, penalty=0.0)
     with pytest.raises(ValueError, match="another size"):
         nn.UnrolledProximalGradient(networks(True), steps=2, shared=True)(

@@ -66,3 +66,16 @@ def test_bad_input():
         effective_sample_size(jnp.ones(3))
     with pytest.raises(ValueError, match="samples"):
         rank_transform(jnp.ones(3), jnp.ones(3), jax.random.key(0))
+
+
+@pytest.mark.parametrize("levels", [[90.0], [0.5, 0.0], [1.0], [jnp.nan]])
+def test_levels_are_shares_between_zero_and_one(levels):
+    with pytest.raises(ValueError, match=r"levels in \(0, 1\), got .*percent"):
+        coverage(jnp.array([0.2, 0.7]), levels)
+
+
+def test_levels_may_be_traced_and_have_an_axis():
+    transform = jnp.array([0.2, 0.55])
+    np.testing.assert_array_equal(jax.jit(coverage)(transform, jnp.array([0.3, 0.7])), [0.5, 1.0])
+    with pytest.raises(ValueError, match=r"levels \(L,\), got the shape \(\)"):
+        coverage(transform, 0.9)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxrecon.core.vectors import add_scaled, subtract, zeros_like
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, log_per_step, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.admm import ADMMState, admm_step
 
 
@@ -55,8 +55,8 @@ class ADMMNet(UnrolledScheme):
         learned: bool = True,
     ):
         super().__init__(network, steps=steps, shared=shared)
-        self.log_penalties = log_per_step(penalty, steps, learned=learned, what="ADMMNet: penalty")
-        self.rates = per_step(rate, steps, learned=learned)
+        self.log_penalties = self.log_per_step(penalty, "penalty", learned=learned)
+        self.rates = self.per_step(rate, "rate", learned=learned)
 
     def numbers(self) -> tuple[jax.Array, jax.Array]:
         return jnp.exp(self.log_penalties[...]), self.rates[...]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxrecon.core.checks import check_choice, describe
 from jaxrecon.linops.fourier import fft_centred, ifft_centred
 from jaxrecon.nn.networks import on_images
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 
 _IMAGE = (-2, -1)
 
@@ -65,7 +65,7 @@ class EndToEndVariationalNetwork(UnrolledScheme):
     ):
         super().__init__(network, steps=steps, shared=shared)
         self.sensitivity_network = sensitivity_network
-        self.step_sizes = per_step(step_size, steps, learned=learned)
+        self.step_sizes = self.per_step(step_size, "step_size", learned=learned)
 
     def numbers(self) -> jax.Array:
         return self.step_sizes[...]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, log_per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.half_quadratic_splitting import (
     HalfQuadraticSplittingState,
     half_quadratic_step,
@@ -54,9 +54,7 @@ class UnrolledHalfQuadratic(UnrolledScheme):
         learned: bool = True,
     ):
         super().__init__(network, steps=steps, shared=shared)
-        self.log_penalties = log_per_step(
-            penalty, steps, learned=learned, what=f"{type(self).__name__}: penalty"
-        )
+        self.log_penalties = self.log_per_step(penalty, "penalty", learned=learned)
 
     def numbers(self) -> jax.Array:
         return jnp.exp(self.log_penalties[...])

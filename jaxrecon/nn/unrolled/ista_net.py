@@ -13,7 +13,7 @@ from jaxrecon.functionals import soft_threshold
 from jaxrecon.nn.convolution import Convolution
 from jaxrecon.nn.networks import on_images, stacked
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, networks_of, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme, networks_of
 from jaxrecon.solvers.proximal_gradient import proximal_gradient_step
 
 
@@ -134,10 +134,10 @@ class ISTANet(UnrolledScheme):
         def make(r: nnx.Rngs) -> TransformThreshold:
             return TransformThreshold(features, rngs=r, **options)
 
-        count = networks_of(steps, shared)
+        count = networks_of(steps, shared, what="ISTANet")
         network = make(rngs) if shared is True else stacked(make, count, rngs.params())
         super().__init__(network, steps=steps, shared=shared)
-        self.step_sizes = per_step(step_size, steps, learned=learned)
+        self.step_sizes = self.per_step(step_size, "step_size", learned=learned)
 
     def numbers(self) -> jax.Array:
         return self.step_sizes[...]

@@ -12,8 +12,9 @@ from jaxrecon.core import LinearOperator, keep
 from jaxrecon.core.checks import check_no_nan, check_nonnegative
 from jaxrecon.core.vectors import real_like
 from jaxrecon.functionals import KullbackLeibler
+from jaxrecon.nn.batch import check_batches, check_two_axes
 from jaxrecon.nn.networks import on_images
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, log_per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.emission import data_ratio, sensitivity_of
 from jaxrecon.solvers.map_em import MAPEMState, map_em_step
 from jaxrecon.solvers.sums import check_real_operator
@@ -53,9 +54,7 @@ class LearnedEM(UnrolledScheme):
         learned: bool = True,
     ):
         super().__init__(network, steps=steps, shared=shared)
-        self.log_strengths = log_per_step(
-            strength, steps, learned=learned, what="LearnedEM: strength"
-        )
+        self.log_strengths = self.log_per_step(strength, "strength", learned=learned)
 
     def numbers(self) -> jax.Array:
         return jnp.exp(self.log_strengths[...])
@@ -80,11 +79,15 @@ class LearnedEM(UnrolledScheme):
             trace, remat: as in :class:`UnrolledScheme`.
 
         Raises:
-            TypeError: a complex operator.
-            ValueError: negative counts, background, start or column sums, or NaN (where known).
+            TypeError: a complex operator; counts or images of another dtype than the operator has.
+            ValueError: counts or images that do not fit the operator, an operator on other than two
+                axes, batches of two sizes; negative counts, background, start or column sums, or
+                NaN (where known).
         """
         what = "LearnedEM"
         check_real_operator(operator, what=what)
+        check_two_axes(operator, what=what)
+        check_batches(what, x0=(x0, operator.domain), counts=(counts, operator.codomain))
         for name, value in (("counts", counts), ("x0", x0), ("background", background)):
             check_no_nan(value, what=what, argument=name)
             check_nonnegative(value, what=what, argument=name)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator, keep
-from jaxrecon.core.checks import check_real
 from jaxrecon.linops import FiniteDifference
+from jaxrecon.nn.batch import check_batches, check_two_axes
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
@@ -89,7 +89,7 @@ class LearnedGradient(UnrolledScheme):
             channels = 3 + memory, 1 + memory
             return UpdateNetwork(*channels, depth=depth, features=features, scale=scale, rngs=rngs)
 
-        network = update_networks(make, steps, shared, rngs)
+        network = update_networks(make, steps, shared, rngs, what="LearnedGradient")
         super().__init__(network, steps=steps, shared=shared)
         check_positive(operator_norm, what="LearnedGradient", argument="operator_norm")
         self.operator_norm = Frozen(jnp.asarray(operator_norm))
@@ -123,11 +123,17 @@ class LearnedGradient(UnrolledScheme):
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
 
         Raises:
-            TypeError: an operator that is complex, or complex measurements.
+            TypeError: an operator that is complex; images or measurements of another dtype than it
+                has.
+            ValueError: images or measurements that do not fit the operator, an operator on other
+                than two axes, batches of two sizes.
         """
-        check_real_operator(operator, what="LearnedGradient")
-        for m in jax.tree.leaves(measurements):
-            check_real(m, what="LearnedGradient", argument="measurements")
+        what = "LearnedGradient"
+        check_real_operator(operator, what=what)
+        check_two_axes(operator, what=what)
+        check_batches(
+            what, x0=(x0, operator.domain), measurements=(measurements, operator.codomain)
+        )
         norm = self.operator_norm[...].astype(x0.dtype)
         unit = (1 / norm) * operator
         data = jax.tree.map(lambda m: m / norm, measurements)

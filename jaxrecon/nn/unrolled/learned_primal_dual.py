@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator, keep
-from jaxrecon.core.checks import check_real
+from jaxrecon.nn.batch import check_batches, check_two_axes
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
@@ -104,7 +104,10 @@ class LearnedPrimalDual(UnrolledScheme):
             lambda r, n=n, more=more: UpdateNetwork(n + more, n, rngs=r, **size)
             for n, more in ((dual, 2), (primal, 1))
         )
-        pair = [update_networks(make, steps, shared, rngs) for make in (make_dual, make_primal)]
+        pair = [
+            update_networks(make, steps, shared, rngs, what="LearnedPrimalDual")
+            for make in (make_dual, make_primal)
+        ]
         super().__init__(nnx.List(pair), steps=steps, shared=shared)
         check_positive(operator_norm, what="LearnedPrimalDual", argument="operator_norm")
         self.operator_norm = Frozen(jnp.asarray(operator_norm))
@@ -138,11 +141,17 @@ class LearnedPrimalDual(UnrolledScheme):
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
 
         Raises:
-            TypeError: an operator that is complex, or complex measurements.
+            TypeError: an operator that is complex; images or measurements of another dtype than it
+                has.
+            ValueError: images or measurements that do not fit the operator, an operator on other
+                than two axes, batches of two sizes.
         """
-        check_real_operator(operator, what="LearnedPrimalDual")
-        for m in jax.tree.leaves(measurements):
-            check_real(m, what="LearnedPrimalDual", argument="measurements")
+        what = "LearnedPrimalDual"
+        check_real_operator(operator, what=what)
+        check_two_axes(operator, what=what)
+        check_batches(
+            what, x0=(x0, operator.domain), measurements=(measurements, operator.codomain)
+        )
         primal, dual = self.channels
         norm = self.operator_norm[...].astype(measurements.dtype)
         unit = (1 / norm) * operator

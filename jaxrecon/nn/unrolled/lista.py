@@ -12,13 +12,15 @@ from flax import nnx
 from jax.core import Tracer
 
 from jaxrecon.core import LinearOperator
-from jaxrecon.core.checks import check_real
+from jaxrecon.core.checks import check_real, struct
 from jaxrecon.core.products import matmul
 from jaxrecon.functionals import soft_threshold
 from jaxrecon.linops import Matrix
+from jaxrecon.nn.batch import check_batches
 from jaxrecon.nn.direct import Frozen
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, log_per_step, networks_of, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme, networks_of
 from jaxrecon.solvers.proximal_gradient import ISTAState, proximal_gradient_step
+from jaxrecon.solvers.step_sizes import check_positive
 
 
 class ListaWeights(nnx.Module):
@@ -48,7 +50,8 @@ class LISTA(UnrolledScheme):
 
     Raises:
         TypeError: a complex matrix.
-        ValueError: a matrix without two axes, a weight that is not positive.
+        ValueError: a matrix without two axes or of zeros, a weight that is not positive and finite;
+            as :class:`UnrolledScheme`.
 
     Source: Gregor and LeCun, Learning fast approximations of sparse coding, ICML 2010.
     """
@@ -64,17 +67,18 @@ class LISTA(UnrolledScheme):
     ):
         _check_axes(matrix, what="LISTA")
         check_real(matrix, what="LISTA", argument="matrix")
+        check_positive(weight, what="LISTA", argument="weight")
         a = np.asarray(matrix)
-        step = 1 / np.linalg.norm(a, 2) ** 2
+        norm = np.linalg.norm(a, 2)
+        check_positive(norm, what="LISTA", argument="the norm of the matrix")
+        step = 1 / norm**2
         recur = np.eye(a.shape[1], dtype=a.dtype) - step * a.T @ a
         network = ListaWeights(jnp.asarray(step * a.T), jnp.asarray(recur))
         if shared is not True:
-            count = networks_of(steps, shared)
+            count = networks_of(steps, shared, what="LISTA")
             network = jax.tree.map(lambda a: jnp.stack([a] * count), network)
         super().__init__(network, steps=steps, shared=shared)
-        self.log_thresholds = log_per_step(
-            step * weight, steps, learned=learned, what="LISTA: weight"
-        )
+        self.log_thresholds = self.log_per_step(step * weight, "weight", learned=learned)
 
     def numbers(self) -> jax.Array:
         return jnp.exp(self.log_thresholds[...])
@@ -83,12 +87,18 @@ class LISTA(UnrolledScheme):
         self, measurements: jax.Array, *, trace: Callable | None = None, remat: bool | int = True
     ) -> Any:
         """Codes (batch, N) of measurements (batch, M); trace and remat as in
-        :class:`UnrolledScheme`."""
+        :class:`UnrolledScheme`.
+
+        Raises:
+            ValueError: measurements of another shape.
+            TypeError: measurements of another dtype than the matrix has.
+        """
+        codes, data = self.network.recur.shape[-1], self.network.encode
+        check_batches("LISTA", measurements=(measurements, struct(data.shape[-1], data.dtype)))
 
         def step(network: ListaWeights, threshold: jax.Array, state: ISTAState) -> ISTAState:
             return ISTAState(soft_threshold(network(state.x, measurements), threshold))
 
-        codes = self.network.recur.shape[-1]
         x0 = jnp.zeros((*measurements.shape[:-1], codes), measurements.dtype)
         state, history = self.run(step, ISTAState(x0), trace=trace, remat=remat)
         return state.x if trace is None else (state.x, history)
@@ -112,7 +122,8 @@ class ALISTA(UnrolledScheme):
         learn_weights: whether W is trained; real ones only.
 
     Raises:
-        ValueError: weights without two axes, a threshold that is not positive.
+        ValueError: weights without two axes, a threshold that is not positive; as
+            :class:`UnrolledScheme`.
         TypeError: complex weights that are to be trained.
 
     Source: Liu, Chen, Wang and Yin, ALISTA: analytic weights are as good as learned weights in
@@ -136,13 +147,11 @@ class ALISTA(UnrolledScheme):
         if learn_weights:
             check_real(weights, what="ALISTA(learn_weights=True)", argument="weights")
         if shared is not True:
-            weights = jnp.stack([weights] * networks_of(steps, shared))
+            weights = jnp.stack([weights] * networks_of(steps, shared, what="ALISTA"))
         network = (nnx.Param if learn_weights else Frozen)(weights)
         super().__init__(network, steps=steps, shared=shared)
-        self.step_sizes = per_step(step_size, steps, learned=learned)
-        self.log_thresholds = log_per_step(
-            threshold, steps, learned=learned, what="ALISTA: threshold"
-        )
+        self.step_sizes = self.per_step(step_size, "step_size", learned=learned)
+        self.log_thresholds = self.log_per_step(threshold, "threshold", learned=learned)
 
     def numbers(self) -> tuple[jax.Array, jax.Array]:
         return self.step_sizes[...], jnp.exp(self.log_thresholds[...])
@@ -161,7 +170,12 @@ class ALISTA(UnrolledScheme):
             operator: A, on one code of N entries in any shape.
             measurements: batch of m, each in the codomain of A.
             trace, remat: as in :class:`UnrolledScheme`.
+
+        Raises:
+            ValueError: measurements that do not fit the operator.
+            TypeError: measurements of another dtype than the operator has.
         """
+        check_batches("ALISTA", measurements=(measurements, operator.codomain))
         space = operator.domain
 
         def step(network: Any, numbers: tuple, state: ISTAState) -> ISTAState:

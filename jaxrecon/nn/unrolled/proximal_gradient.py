@@ -9,7 +9,7 @@ import jax
 
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.proximal_gradient import ISTAState, proximal_gradient_step
 
 
@@ -48,7 +48,7 @@ class UnrolledProximalGradient(UnrolledScheme):
         learned: bool = True,
     ):
         super().__init__(network, steps=steps, shared=shared)
-        self.step_sizes = per_step(step_size, steps, learned=learned)
+        self.step_sizes = self.per_step(step_size, "step_size", learned=learned)
 
     def numbers(self) -> jax.Array:
         return self.step_sizes[...]

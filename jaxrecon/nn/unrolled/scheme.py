@@ -11,10 +11,13 @@ import numpy as np
 from flax import nnx
 
 from jaxrecon.core import LinearOperator
+from jaxrecon.core.checks import check_positive_int
 from jaxrecon.functionals import LeastSquares
+from jaxrecon.nn.batch import check_batches, check_two_axes
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
 from jaxrecon.nn.unrolled.unroll import spread, unroll
+from jaxrecon.solvers.step_sizes import check_positive
 
 
 class UnrolledScheme(nnx.Module):
@@ -32,20 +35,14 @@ class UnrolledScheme(nnx.Module):
             has network ``shared[k]`` of the stack, e.g. ``(0, 0, 1, 1, 1)``.
 
     Raises:
-        ValueError: no step, or networks that are not stacked as `shared` says.
+        ValueError: no step, another number of indices than of steps, or networks that are not
+            stacked as `shared` says.
     """
 
     def __init__(self, network: Any, *, steps: int, shared: bool | Sequence[int]):
         what = type(self).__name__
-        if steps < 1:
-            raise ValueError(f"{what}: steps must be at least 1, got {steps}.")
-        if not isinstance(shared, bool):
-            shared = tuple(int(k) for k in shared)
-            if len(shared) != steps:
-                raise ValueError(
-                    f"{what}: shared must have one index for each of {steps} steps, got {shared}."
-                )
-        wanted = networks_of(steps, shared)
+        wanted = networks_of(steps, shared, what=what)
+        shared = shared if isinstance(shared, bool) else tuple(int(k) for k in shared)
         arrays = [leaf for leaf in jax.tree.leaves(network) if hasattr(leaf, "shape")]
         counts = {leaf.shape[:1] for leaf in arrays}
         if shared is not True and counts and counts != {(wanted,)}:
@@ -55,7 +52,7 @@ class UnrolledScheme(nnx.Module):
                 f"nn.stacked(make, {wanted}, key)."
             )
         self.network = network
-        self.steps = steps
+        self.steps = int(steps)
         self.shared = shared
 
     def init(self, x0: Any) -> Any:
@@ -106,10 +103,19 @@ class UnrolledScheme(nnx.Module):
             (batch, y, x); with a trace (images, history), the records stacked along axis 0.
 
         Raises:
-            ValueError: images or measurements that do not fit the operator, a network with too few
-                channels, a `remat` that does not divide K.
+            ValueError: images or measurements that do not fit the operator, an operator on other
+                than two axes, batches of different sizes, a network with too few channels, a
+                `remat` that does not divide K.
             TypeError: images or measurements of another dtype than the operator takes.
         """
+        what = type(self).__name__
+        check_two_axes(operator, what=what)
+        check_batches(
+            what,
+            x0=(x0, operator.domain),
+            measurements=(measurements, operator.codomain),
+            weights=(weights, None),
+        )
         data = BatchedFidelity(fidelity, operator, measurements, weights)
 
         def step(network: Any, numbers: Any, state: Any) -> Any:
@@ -118,6 +124,35 @@ class UnrolledScheme(nnx.Module):
         state, history = self.run(step, self.init(x0), trace=trace, remat=remat)
         x = self.solution(data, state)
         return x if trace is None else (x, history)
+
+    def per_step(self, value: Any, argument: str, *, learned: bool) -> nnx.Variable:
+        """A number for each step, (K,): an `nnx.Param` if learned, else :class:`Frozen`.
+
+        Args:
+            value: one for all steps, or (K,).
+            argument: its name.
+            learned: whether they are trained.
+
+        Raises:
+            ValueError: another shape.
+        """
+        if np.shape(value) not in ((), (self.steps,)):
+            raise ValueError(
+                f"{type(self).__name__} expected {argument} to be one number, or one for each of "
+                f"{self.steps} steps, got the shape {np.shape(value)}."
+            )
+        numbers = jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), (self.steps,))
+        return (nnx.Param if learned else Frozen)(numbers)
+
+    def log_per_step(self, value: Any, argument: str, *, learned: bool) -> nnx.Variable:
+        """:meth:`per_step` of the logarithm, for numbers that must stay positive.
+
+        Raises:
+            ValueError: another shape, or a value that is not positive and finite (where known).
+        """
+        check_positive(value, what=type(self).__name__, argument=argument)
+        logarithm = jnp.log(jnp.asarray(value, jnp.result_type(float)))
+        return self.per_step(logarithm, argument, learned=learned)
 
     def run(
         self, step: Callable, state: Any, *, trace: Callable | None = None, remat: bool | int = True
@@ -134,29 +169,18 @@ class UnrolledScheme(nnx.Module):
         return (out, None) if trace is None else out
 
 
-def networks_of(steps: int, shared: bool | Sequence[int]) -> int:
-    """How many networks there are."""
-    return steps if isinstance(shared, bool) else len(set(shared))
-
-
-def per_step(value: Any, steps: int, *, learned: bool) -> nnx.Variable:
-    """A number for each step, (K,): an `nnx.Param` if learned, else :class:`jaxrecon.nn.Frozen`.
-
-    Args:
-        value: one for all steps, or (K,).
-        steps: K.
-        learned: whether they are trained.
-    """
-    numbers = jnp.broadcast_to(jnp.asarray(value, jnp.result_type(float)), (steps,))
-    return (nnx.Param if learned else Frozen)(numbers)
-
-
-def log_per_step(value: Any, steps: int, *, learned: bool, what: str) -> nnx.Variable:
-    """:func:`per_step` of the logarithm, for numbers that must stay positive.
+def networks_of(steps: int, shared: bool | Sequence[int], *, what: str) -> int:
+    """How many networks there are.
 
     Raises:
-        ValueError: a value that is not positive.
+        ValueError: no whole number of steps, or not one index for each of them.
     """
-    if not np.all(np.asarray(value) > 0):
-        raise ValueError(f"{what} must be positive, got {value}.")
-    return per_step(jnp.log(jnp.asarray(value, jnp.result_type(float))), steps, learned=learned)
+    steps = check_positive_int(steps, what=what, argument="steps")
+    if isinstance(shared, bool):
+        return steps
+    if np.shape(shared) != (steps,):
+        raise ValueError(
+            f"{what} expected shared to be True, False or one index for each of {steps} steps, got "
+            f"{shared!r}."
+        )
+    return len({int(k) for k in shared})

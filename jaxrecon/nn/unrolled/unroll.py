@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrecon.core import iterate
 
@@ -41,11 +42,16 @@ def unroll(
         the last x; with a trace (x, history), the records stacked along axis 0.
 
     Raises:
-        ValueError: leaves of `parameters` with different leading axes, without `length`; a `remat`
-            that does not divide the number of steps.
+        ValueError: leaves of `parameters` without axes, or with different leading ones, without
+            `length`; a `remat` that does not divide the number of steps.
     """
     options: dict[str, Any] = {"trace": trace, "remat": remat}
     if length is None:
+        if any(np.shape(leaf) == () for leaf in jax.tree.leaves(parameters)):
+            raise ValueError(
+                "unroll expected parameters stacked along axis 0, one slice for each step, got a "
+                "leaf without axes. With `length`, all steps share them."
+            )
         x, history = iterate(lambda x, p: step(p, x), x0, xs=parameters, **options)
     else:
         x, history = iterate(lambda x: step(parameters, x), x0, length, **options)

@@ -62,9 +62,13 @@ class UpdateNetwork(nnx.Module):
 
 
 def update_networks(
-    make: Callable[[nnx.Rngs], nnx.Module], steps: int, shared: bool | Sequence[int], rngs: nnx.Rngs
+    make: Callable[[nnx.Rngs], nnx.Module],
+    steps: int,
+    shared: bool | Sequence[int],
+    rngs: nnx.Rngs,
+    *,
+    what: str,
 ) -> Any:
     """The networks of an :class:`UnrolledScheme`: one if all steps share it, else a stack."""
-    return (
-        make(rngs) if shared is True else stacked(make, networks_of(steps, shared), rngs.params())
-    )
+    count = networks_of(steps, shared, what=what)
+    return make(rngs) if shared is True else stacked(make, count, rngs.params())

@@ -15,7 +15,7 @@ from jaxrecon.core.vectors import subtract
 from jaxrecon.nn.convolution import convolve
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
-from jaxrecon.nn.unrolled.scheme import UnrolledScheme, per_step
+from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.gradient_descent import GradientDescentState
 from jaxrecon.solvers.momentum import descend
 
@@ -139,7 +139,7 @@ class VariationalNetwork(UnrolledScheme):
         learned: bool = True,
     ):
         super().__init__(network, steps=steps, shared=shared)
-        self.step_sizes = per_step(step_size, steps, learned=learned)
+        self.step_sizes = self.per_step(step_size, "step_size", learned=learned)
 
     def numbers(self) -> jax.Array:
         return self.step_sizes[...]
