@@ -30,7 +30,8 @@ class GradientStep(nnx.Module):
             the noise level, are parameters.
 
     Raises:
-        ValueError: at the first call, a network that returns another number of channels.
+        ValueError: at the first call, fewer channels of the input, or a network that returns
+            another number of them.
 
     Source: Hurault, Leclaire and Papadakis, ICLR 2022, doi:10.48550/arXiv.2110.03220; prox, ICML
     2022, doi:10.48550/arXiv.2201.13256.
@@ -42,6 +43,11 @@ class GradientStep(nnx.Module):
 
     def approximation(self, x: jax.Array) -> jax.Array:
         """N: (batch, y, x, channel) to (batch, y, x, `channels`)."""
+        if x.shape[-1] < self.channels:
+            raise ValueError(
+                f"GradientStep: the image has channels = {self.channels}, got an input with "
+                f"{x.shape[-1]}."
+            )
         denoised = self.network(x)  # type: ignore[operator]
         if denoised.shape[-1] != self.channels:
             raise ValueError(

@@ -85,6 +85,9 @@ def test_channels_that_would_broadcast_are_refused():
     one = nn.DnCNN(2, 4, inputs=3, outputs=1, rngs=rngs)
     with pytest.raises(ValueError, match="outputs=2"):
         nn.GradientStep(one, channels=2)(x)
+    two = nn.DnCNN(2, 4, inputs=1, outputs=2, residual=False, rngs=rngs)
+    with pytest.raises(ValueError, match="an input with 1"):
+        nn.GradientStep(two, channels=2)(x[..., :1])
     with pytest.raises(ValueError, match="outputs=2"):
         nn.Normalised(one, channels=2)(x)
 

@@ -185,3 +185,9 @@ def test_batches_of_any_size_are_exported(name):
     spaces = [jax.ShapeDtypeStruct((size, *a.shape[1:]), a.dtype) for a in (data, *images)]
     exported = jax.export.export(jax.jit(lambda *a: module(*operator, *a)))(*spaces)
     assert exported.out_avals[0].shape[0] == size
+
+
+def test_complex_weights_need_a_complex_operator():
+    scheme = nn.ALISTA(CODES.matrix + 0j, steps=2, shared=True)
+    with pytest.raises(TypeError, match="real W for a real operator"):
+        scheme(CODES, jnp.ones((2, *CODES.codomain.shape)))

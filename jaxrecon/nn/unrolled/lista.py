@@ -12,7 +12,7 @@ from flax import nnx
 from jax.core import Tracer
 
 from jaxrecon.core import LinearOperator
-from jaxrecon.core.checks import check_real, struct
+from jaxrecon.core.checks import check_real, is_complex, struct
 from jaxrecon.core.products import matmul
 from jaxrecon.functionals import soft_threshold
 from jaxrecon.linops import Matrix
@@ -173,8 +173,11 @@ class ALISTA(UnrolledScheme):
 
         Raises:
             ValueError: measurements that do not fit the operator.
-            TypeError: measurements of another dtype than the operator has.
+            TypeError: measurements of another dtype than the operator has; complex weights for a
+                real one.
         """
+        if not is_complex(operator.domain.dtype):
+            check_real(self.network[...], what="ALISTA", argument="W for a real operator")
         check_batches("ALISTA", measurements=(measurements, operator.codomain))
         space = operator.domain
 
