@@ -88,20 +88,20 @@ class Run:
                 can be read.
         """
         found = None if self.checkpoints is None else self.checkpoints.restore(self.state)
-        if found is not None:
+        if self.checkpoints is not None and found is not None:
             self.done, state, notes = found
+            where = f"fit: the training in '{self.checkpoints.folder}'"
             for name, value in self.identity.items():
                 if notes["identity"][name] != value:
                     raise ValueError(
-                        f"fit: the training in '{self.checkpoints.folder}' had another {name} "  # type: ignore[union-attr]
-                        f"({notes['identity'][name]}) than this one ({value}), so it cannot be "
-                        "resumed. Give another folder to start anew."
+                        f"{where} had another {name} ({notes['identity'][name]}) than this one "
+                        f"({value}), so it cannot be resumed. Give another folder to start anew."
                     )
             if self.done > steps:
                 raise ValueError(
-                    f"fit: the training in '{self.checkpoints.folder}' has done {self.done} "  # type: ignore[union-attr]
-                    f"steps, more than the {steps} of this one. Give at least as many steps or "
-                    "epochs to get its module, or another folder to start anew."
+                    f"{where} has done {self.done} steps, more than the {steps} of this one. Give "
+                    "at least as many steps or epochs to get its module, or another folder to "
+                    "start anew."
                 )
             self.state = place(state)
             self.record = Record(notes["rows"], notes["pending"])
