@@ -75,7 +75,7 @@ def test_direct_takes_one_inverse():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="positive whole number for steps, got 0"):
         nn.UnrolledProximalGradient(unet(nnx.Rngs(0)), steps=0, shared=True)
     with pytest.raises(ValueError, match=r"nn\.stacked"):
         nn.UnrolledProximalGradient(unet(nnx.Rngs(0)), steps=2, shared=False)
