@@ -79,7 +79,7 @@ def test_bad_input():
         nn.UnrolledProximalGradient(unet(nnx.Rngs(0)), steps=0, shared=True)
     with pytest.raises(ValueError, match=r"nn\.stacked"):
         nn.UnrolledProximalGradient(unet(nnx.Rngs(0)), steps=2, shared=False)
-    with pytest.raises(ValueError, match="one row per pixel"):
+    with pytest.raises(ValueError, match=r"\(pixels, measurements\)"):
         nn.AffineLayer(jnp.ones((63, 20)), jnp.zeros(63), SHAPE, free=True)
 
 
