@@ -10,7 +10,30 @@ from jaxrecon.core import LinearOperator
 from jaxrecon.core.checks import Space, check_space, describe, struct
 
 
-def check_batches(what: str, **given: tuple[Any, Space]) -> None:
+def check_images_and_data(what: str, operator: LinearOperator, **given: Any) -> None:
+    """Raise unless these are batches of images (y, x) of the operator, of its data, and of more.
+
+    Args:
+        what: who expects it.
+        operator: A.
+        given: by the name of the argument, in this order: the images, the data, and, if there are
+            some, what else has an entry for each.
+
+    Raises:
+        ValueError: an operator on other than two axes; as :func:`check_batched`.
+        TypeError: another dtype.
+    """
+    if len(getattr(operator.domain, "shape", ())) != 2:
+        raise ValueError(
+            f"{what} expected an operator on images (y, x), got {operator!r}. Volumes would go "
+            "through networks of images slice by slice."
+        )
+    spaces = [operator.domain, operator.codomain, *[None] * (len(given) - 2)]
+    pairs = zip(given.values(), spaces, strict=True)
+    check_batched(what, **dict(zip(given, pairs, strict=True)))
+
+
+def check_batched(what: str, **given: tuple[Any, Space]) -> None:
     """Raise unless each argument is a batch, along axis 0, of elements of its space.
 
     Args:
@@ -28,15 +51,6 @@ def check_batches(what: str, **given: tuple[Any, Space]) -> None:
     if len({leaf.shape[:1] for leaf in jax.tree.leaves(got)}) > 1:
         shapes = ", ".join(f"{a} {describe(x)}" for a, x in got.items() if jax.tree.leaves(x))
         raise ValueError(f"{what} expected as many of each along axis 0, got {shapes}.")
-
-
-def check_two_axes(operator: LinearOperator, *, what: str) -> None:
-    """Raise ValueError unless the domain of the operator are images (y, x)."""
-    if len(getattr(operator.domain, "shape", ())) != 2:
-        raise ValueError(
-            f"{what} expected an operator on images (y, x), got {operator!r}. Volumes would go "
-            "through networks of images slice by slice."
-        )
 
 
 def _check_items(got: Any, space: Space, *, what: str, argument: str) -> None:

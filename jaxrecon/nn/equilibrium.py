@@ -14,7 +14,7 @@ from jaxrecon.core.checks import check_choice, check_nonnegative
 from jaxrecon.core.implicit import DERIVATIVES
 from jaxrecon.core.pytree import static
 from jaxrecon.core.vectors import subtract
-from jaxrecon.nn.batch import check_batches, check_two_axes
+from jaxrecon.nn.batch import check_images_and_data
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.spectral import jacobian_norm
 from jaxrecon.solvers.anderson import anderson
@@ -214,13 +214,8 @@ class DeepEquilibrium(nnx.Module):
     def _check(
         self, operator: LinearOperator, measurements: Any, x: jax.Array, argument: str = "x0"
     ) -> None:
-        what = "DeepEquilibrium"
-        check_two_axes(operator, what=what)
-        batches = {
-            argument: (x, operator.domain),
-            "measurements": (measurements, operator.codomain),
-        }
-        check_batches(what, **batches)
+        given = {argument: x, "measurements": measurements}
+        check_images_and_data("DeepEquilibrium", operator, **given)
 
     def _parameters(self, operator: LinearOperator, measurement: Any) -> tuple:
         return self.network, self.step_size[...], operator, measurement

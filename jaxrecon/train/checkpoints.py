@@ -12,13 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrecon.train.leaves import enumerate_leaves, like_leaf, plain
+
 _RECORD = "record"
-
-
-def enumerate_leaves(tree: Any) -> list[tuple[str, Any]]:
-    """Leaves with their paths as names, in the order of `jax.tree.leaves`."""
-    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [(jax.tree_util.keystr(path), leaf) for path, leaf in flat]
 
 
 class Checkpoints:
@@ -58,7 +54,7 @@ class Checkpoints:
 
         if step in self._manager.all_steps():
             return
-        arrays = {name: np.asarray(_plain(leaf)) for name, leaf in enumerate_leaves(state)}
+        arrays = {name: np.asarray(plain(leaf)) for name, leaf in enumerate_leaves(state)}
         record = record | {"sums": {name: _sum(a) for name, a in arrays.items()}}
         arrays = {name: a for name, a in arrays.items() if a.size}
         arrays[_RECORD] = np.frombuffer(json.dumps(record).encode(), np.uint8)
@@ -132,27 +128,10 @@ def _sum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).tobytes()) if array.size else 0
 
 
-def _is_key(leaf: Any) -> bool:
-    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _plain(leaf: Any) -> Any:
-    """A JAX key as the numbers that it is made of; any other array as it is."""
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
-
-
-def _unplain(array: Any, leaf: Any) -> jax.Array:
-    """Inverse of :func:`_plain`, where `leaf` is a key or an array of the same kind."""
-    array = jax.numpy.asarray(array)
-    if _is_key(leaf):
-        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
-    return array
-
-
 def _like(saved: dict, like: Any, where: str) -> Any:
     """The arrays saved in the structure of `like`."""
     leaves = enumerate_leaves(like)
-    wanted = {name: _plain(leaf) for name, leaf in leaves}
+    wanted = {name: plain(leaf) for name, leaf in leaves}
     shapes = {name: (np.shape(a), np.dtype(a.dtype)) for name, a in wanted.items() if np.size(a)}
     found = {name: (np.shape(a), np.dtype(a.dtype)) for name, a in saved.items()}
     for name in [*shapes, *found]:
@@ -162,7 +141,7 @@ def _like(saved: dict, like: Any, where: str) -> Any:
                 f"{name} of {_text(found.get(name))}, this module and optimiser have "
                 f"{_text(shapes.get(name))}. Give another folder, or the module it was made with."
             )
-    read = [_unplain(saved.get(name, wanted[name]), leaf) for name, leaf in leaves]
+    read = [like_leaf(saved.get(name, wanted[name]), leaf) for name, leaf in leaves]
     return jax.tree.unflatten(jax.tree.structure(like), read)
 
 

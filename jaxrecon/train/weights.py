@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxrecon.data.npz import read_npz
-from jaxrecon.train.checkpoints import enumerate_leaves
+from jaxrecon.train.leaves import enumerate_leaves, like_leaf, plain
 
 WITH_FAN_IN = ("kernel", "kernels", "weights", "encode", "recur")
 """Names of variables that are summed over inputs, so that errors of rounding average out."""
@@ -66,13 +66,9 @@ def save_weights(path: str | Path, module: Any, *, bits: int = 32) -> int:
     return Path(path).stat().st_size
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _as_numpy(leaf: Any) -> np.ndarray:
     """In a type that an npz file holds: exact, as those that it does not hold are short floats."""
-    value = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    value = np.asarray(plain(leaf))
     return value.astype(np.float32) if value.dtype.kind == "V" else value
 
 
@@ -111,20 +107,15 @@ def load_weights(path: str | Path, module: Any) -> Any:
         value = file[name]
         if f"{name}|scale" in file:
             value = file[f"{name}|scale"] * value
-        shape = jax.eval_shape(jax.random.key_data, like).shape if _is_key(like) else like.shape
+        shape = jax.eval_shape(plain, like).shape
         if value.shape != shape:
             raise ValueError(
                 f"load_weights: '{Path(path).name}' has {name} of shape {value.shape}, the "
                 f"module has {shape}. Was it trained with another size?"
             )
-        if _is_key(like):
-            leaves.append(
-                jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like))
-            )
-            continue
         if np.iscomplexobj(value) and not jnp.issubdtype(like.dtype, jnp.complexfloating):
             raise ValueError(
                 f"load_weights: '{Path(path).name}' has complex {name}, the module real ones."
             )
-        leaves.append(jnp.asarray(value, like.dtype))
+        leaves.append(like_leaf(value, like))
     return nnx.merge(graph, jax.tree.unflatten(jax.tree.structure(state), leaves))

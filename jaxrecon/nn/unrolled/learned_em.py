@@ -12,7 +12,7 @@ from jaxrecon.core import LinearOperator, keep
 from jaxrecon.core.checks import check_no_nan, check_nonnegative
 from jaxrecon.core.vectors import real_like
 from jaxrecon.functionals import KullbackLeibler
-from jaxrecon.nn.batch import check_batches, check_two_axes
+from jaxrecon.nn.batch import check_images_and_data
 from jaxrecon.nn.networks import on_images
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.solvers.emission import data_ratio, sensitivity_of
@@ -86,8 +86,7 @@ class LearnedEM(UnrolledScheme):
         """
         what = "LearnedEM"
         check_real_operator(operator, what=what)
-        check_two_axes(operator, what=what)
-        check_batches(what, x0=(x0, operator.domain), counts=(counts, operator.codomain))
+        check_images_and_data(what, operator, x0=x0, counts=counts)
         for name, value in (("counts", counts), ("x0", x0), ("background", background)):
             check_no_nan(value, what=what, argument=name)
             check_nonnegative(value, what=what, argument=name)

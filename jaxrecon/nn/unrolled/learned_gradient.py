@@ -11,7 +11,7 @@ from flax import nnx
 
 from jaxrecon.core import LinearOperator, keep
 from jaxrecon.linops import FiniteDifference
-from jaxrecon.nn.batch import check_batches, check_two_axes
+from jaxrecon.nn.batch import check_images_and_data
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
@@ -130,10 +130,7 @@ class LearnedGradient(UnrolledScheme):
         """
         what = "LearnedGradient"
         check_real_operator(operator, what=what)
-        check_two_axes(operator, what=what)
-        check_batches(
-            what, x0=(x0, operator.domain), measurements=(measurements, operator.codomain)
-        )
+        check_images_and_data(what, operator, x0=x0, measurements=measurements)
         norm = self.operator_norm[...].astype(x0.dtype)
         unit = (1 / norm) * operator
         data = jax.tree.map(lambda m: m / norm, measurements)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrecon.core import LinearOperator, keep
-from jaxrecon.nn.batch import check_batches, check_two_axes
+from jaxrecon.nn.batch import check_images_and_data
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme
 from jaxrecon.nn.unrolled.update import UpdateNetwork, update_networks
@@ -148,10 +148,7 @@ class LearnedPrimalDual(UnrolledScheme):
         """
         what = "LearnedPrimalDual"
         check_real_operator(operator, what=what)
-        check_two_axes(operator, what=what)
-        check_batches(
-            what, x0=(x0, operator.domain), measurements=(measurements, operator.codomain)
-        )
+        check_images_and_data(what, operator, x0=x0, measurements=measurements)
         primal, dual = self.channels
         norm = self.operator_norm[...].astype(measurements.dtype)
         unit = (1 / norm) * operator

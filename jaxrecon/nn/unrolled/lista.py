@@ -16,7 +16,7 @@ from jaxrecon.core.checks import check_real, is_complex, struct
 from jaxrecon.core.products import matmul
 from jaxrecon.functionals import soft_threshold
 from jaxrecon.linops import Matrix
-from jaxrecon.nn.batch import check_batches
+from jaxrecon.nn.batch import check_batched
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.scheme import UnrolledScheme, networks_of
 from jaxrecon.solvers.proximal_gradient import ISTAState, proximal_gradient_step
@@ -94,7 +94,7 @@ class LISTA(UnrolledScheme):
             TypeError: measurements of another dtype than the matrix has.
         """
         codes, data = self.network.recur.shape[-1], self.network.encode
-        check_batches("LISTA", measurements=(measurements, struct(data.shape[-1], data.dtype)))
+        check_batched("LISTA", measurements=(measurements, struct(data.shape[-1], data.dtype)))
 
         def step(network: ListaWeights, threshold: jax.Array, state: ISTAState) -> ISTAState:
             return ISTAState(soft_threshold(network(state.x, measurements), threshold))
@@ -178,7 +178,7 @@ class ALISTA(UnrolledScheme):
         """
         if not is_complex(operator.domain.dtype):
             check_real(self.network[...], what="ALISTA", argument="W for a real operator")
-        check_batches("ALISTA", measurements=(measurements, operator.codomain))
+        check_batched("ALISTA", measurements=(measurements, operator.codomain))
         space = operator.domain
 
         def step(network: Any, numbers: tuple, state: ISTAState) -> ISTAState:

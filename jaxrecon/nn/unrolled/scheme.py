@@ -13,7 +13,7 @@ from flax import nnx
 from jaxrecon.core import LinearOperator
 from jaxrecon.core.checks import check_positive_int
 from jaxrecon.functionals import LeastSquares
-from jaxrecon.nn.batch import check_batches, check_two_axes
+from jaxrecon.nn.batch import check_images_and_data
 from jaxrecon.nn.direct import Frozen
 from jaxrecon.nn.unrolled.fidelity import BatchedFidelity
 from jaxrecon.nn.unrolled.unroll import spread, unroll
@@ -108,13 +108,8 @@ class UnrolledScheme(nnx.Module):
                 `remat` that does not divide K.
             TypeError: images or measurements of another dtype than the operator takes.
         """
-        what = type(self).__name__
-        check_two_axes(operator, what=what)
-        check_batches(
-            what,
-            x0=(x0, operator.domain),
-            measurements=(measurements, operator.codomain),
-            weights=(weights, None),
+        check_images_and_data(
+            type(self).__name__, operator, x0=x0, measurements=measurements, weights=weights
         )
         data = BatchedFidelity(fidelity, operator, measurements, weights)
 
